@@ -1,0 +1,1 @@
+"""The pure rules: no await, clock, environment, network or litellm."""

@@ -1,0 +1,76 @@
+"""Which addresses there are and who may use them; whatever is not listed here is the operator's alone."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Access(StrEnum):
+    """Who may use a route."""
+
+    PUBLIC = "public"
+    USER = "user"
+    OPERATOR = "operator"
+
+
+class Endpoint(StrEnum):
+    """A kind of call that reaches a model. The value is what records and metrics call it."""
+
+    CHAT = "chat"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An address. `endpoint` is set where a call reaches a model; `path` is what LiteLLM knows it by."""
+
+    path: str
+    methods: frozenset[str]
+    access: Access
+    endpoint: Endpoint | None = None
+
+
+_GET, _POST = frozenset({"GET", "HEAD"}), frozenset({"POST"})
+
+_ENDPOINT_PATHS = {
+    Endpoint.CHAT: "/chat/completions",
+    Endpoint.COMPLETIONS: "/completions",
+    Endpoint.EMBEDDINGS: "/embeddings",
+    Endpoint.RESPONSES: "/responses",
+}
+
+_ROUTES: dict[str, Route] = {
+    route.path: route
+    for route in (
+        Route("/health", _GET, Access.PUBLIC),
+        Route("/v1/health", _GET, Access.PUBLIC),
+        Route("/health/liveliness", _GET, Access.PUBLIC),
+        Route("/health/liveness", _GET, Access.PUBLIC),
+        Route("/health/readiness", _GET, Access.PUBLIC),
+        Route("/models", _GET, Access.USER),
+        Route("/v1/models", _GET, Access.USER),
+        Route("/key/generate", _POST, Access.OPERATOR),
+        Route("/v1/messages", _POST, Access.USER, Endpoint.MESSAGES),
+        *(
+            Route(prefix + path, _POST, Access.USER, endpoint)
+            for endpoint, path in _ENDPOINT_PATHS.items()
+            for prefix in ("", "/v1")
+        ),
+    )
+}
+_MODEL_PREFIXES = ("/v1/models/", "/models/")
+_ONE_MODEL = Route("/v1/models/{id}", _GET, Access.USER)
+
+
+def find_route(path: str) -> Route | None:
+    """The route of an exact path; None: not listed."""
+    if route := _ROUTES.get(path):
+        return route
+    return _ONE_MODEL if path.startswith(_MODEL_PREFIXES) and not path.endswith("/") else None
+
+
+def model_id(path: str) -> str:
+    """The model named by a path below `/v1/models/`; names may hold slashes."""
+    return path.split("/models/", 1)[1]

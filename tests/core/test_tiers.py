@@ -1,0 +1,75 @@
+"""Tiers permit models by pattern, and the defaults are those of the contract."""
+
+import pytest
+
+from scalix_callbacks.core.tiers import DAY_S, DEFAULT_TIERS, HOUR_S, Feature, Limit, Unit, matches_any
+
+
+@pytest.mark.parametrize(
+    ("name", "patterns", "expected"),
+    [
+        ("free-a", ("free-*",), True),
+        ("free-", ("free-*",), True),
+        ("FREE-a", ("free-*",), False),
+        ("not-free-a", ("free-*",), False),
+        ("anthropic/a/b", ("anthropic/*",), True),
+        ("anthropic", ("anthropic/*",), False),
+        ("gpt-4", ("gpt-4",), True),
+        ("gpt-4.1", ("gpt-4",), False),
+        ("gpt-4", ("gpt-?",), False),
+        ("a", ("[abc]",), False),
+        ("[abc]", ("[abc]",), True),
+        ("a\nb", ("a*",), True),
+        ("a", (), False),
+    ],
+)
+def test_a_pattern_knows_only_the_star(name: str, patterns: tuple[str, ...], expected: bool) -> None:
+    """`*` is anything, everything else is itself, and case counts."""
+    assert expected is matches_any(name, patterns)
+
+
+def test_the_default_limits_are_those_of_the_contract() -> None:
+    """Spec C1."""
+    assert {
+        "free": (
+            Limit(10, Unit.REQUESTS, HOUR_S),
+            Limit(50, Unit.REQUESTS, DAY_S),
+            Limit(10_000, Unit.TOKENS, DAY_S),
+        ),
+        "pro": (Limit(100, Unit.REQUESTS, HOUR_S), Limit(100_000, Unit.TOKENS, DAY_S)),
+        "premium": (),
+    } == {name: tier.limits for name, tier in DEFAULT_TIERS.items()}
+
+
+@pytest.mark.parametrize(
+    ("model", "tiers"),
+    [
+        ("free-gemini-flash", ["free", "pro", "premium"]),
+        ("scalix-engine", ["pro", "premium"]),
+        ("scalix/auto", ["pro", "premium"]),
+        ("gpt-4.1", ["pro", "premium"]),
+        ("gpt-5", ["pro", "premium"]),
+        ("openrouter/a/b", ["pro", "premium"]),
+        ("gpt-4", ["premium"]),
+        ("claude-3-opus", ["premium"]),
+        ("gemini-pro", ["premium"]),
+    ],
+)
+def test_the_default_models_are_those_of_the_contract(model: str, tiers: list[str]) -> None:
+    """Spec C1, the column of models."""
+    assert tiers == [tier.name for tier in DEFAULT_TIERS.values() if tier.permits(model)]
+
+
+def test_an_upgrade_leads_to_the_lowest_tier_that_helps() -> None:
+    """Nobody is sent to premium for what pro has."""
+    assert "pro" == getattr(DEFAULT_TIERS.next_permitting("gpt-5"), "name", None)
+    assert "premium" == getattr(DEFAULT_TIERS.lowest_covering(("gpt-5", "gpt-4")), "name", None)
+
+
+def test_a_higher_tier_has_all_that_a_lower_one_has() -> None:
+    """Features and models only grow."""
+    free, pro, premium = DEFAULT_TIERS.values()
+
+    assert free.features < pro.features < premium.features == frozenset(Feature)
+    assert set(free.models) < set(pro.models)
+    assert ("free", "pro", "premium") == DEFAULT_TIERS.names
