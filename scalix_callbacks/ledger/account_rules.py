@@ -1,0 +1,106 @@
+"""What an account and a key may be given; the sentence that refuses anything else.
+
+AccountError            something about accounts is not as asked; nothing was changed
+├── InvalidAccountId    this can be no account's id
+├── InvalidValue        this can be no tier, date, budget, name or list of models
+├── AccountNotFound
+├── AccountExists
+└── KeyNotFound
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from scalix_callbacks.core.caller import OPERATOR_ID
+from scalix_callbacks.core.keys import is_key_shaped
+
+MAX_ACCOUNT_ID_LENGTH = 128
+MAX_NAME_LENGTH = 128
+MAX_MODELS = 100
+MAX_MODEL_LENGTH = 256
+MAX_BUDGET_NANO_USD = 9_000_000 * 10**9
+"""Below 2^53: Redis scripts count budgets in doubles."""
+
+
+class AccountError(ValueError):
+    """Something about accounts is not as asked, and nothing was changed; `str()` says the mend."""
+
+
+class InvalidAccountId(AccountError):
+    """This can be no account's id."""
+
+
+class InvalidValue(AccountError):
+    """This can be no tier, date, budget, name or list of models."""
+
+
+class AccountNotFound(AccountError):
+    """There is no account of this id."""
+
+
+class AccountExists(AccountError):
+    """There is an account of this id already."""
+
+
+class KeyNotFound(AccountError):
+    """There is no key of this id."""
+
+
+def check_account_id(account_id: str) -> None:
+    """Raises InvalidAccountId unless `account_id` can be one. Never repeats it: it may be a secret."""
+    if not 1 <= len(account_id) <= MAX_ACCOUNT_ID_LENGTH:
+        raise InvalidAccountId(
+            f"An account id has 1 to {MAX_ACCOUNT_ID_LENGTH} characters: use a shorter one."
+        )
+    if not _is_one_word(account_id):
+        raise InvalidAccountId("An account id has no spaces and no invisible characters: leave them out.")
+    if account_id == OPERATOR_ID:
+        raise InvalidAccountId(
+            f"The account id {OPERATOR_ID} is reserved for the master key: use another one."
+        )
+    if is_key_shaped(account_id):
+        raise InvalidAccountId("This is shaped like an API key, a secret: use the id of the account instead.")
+
+
+def check_tier(tier: str) -> None:
+    """Raises InvalidValue unless `tier` could name one. Which tiers there are is for the caller to know."""
+    if not (1 <= len(tier) <= MAX_NAME_LENGTH and _is_one_word(tier)):
+        raise InvalidValue("A tier's name is one word: name a tier of the configuration.")
+
+
+def check_future(moment: datetime | None, now: datetime, what: str) -> None:
+    """Raises InvalidValue unless `moment` is None or after `now`."""
+    if moment is None:
+        return
+    if moment.tzinfo is None:
+        raise InvalidValue(f"{what} needs a time zone: write it in UTC.")
+    if moment <= now:
+        raise InvalidValue(f"{what} is in the past: choose a later moment.")
+
+
+def check_budget(nano_usd: int | None) -> None:
+    """Raises InvalidValue unless `nano_usd` is None or an amount that counters can hold."""
+    if nano_usd is not None and not 0 <= nano_usd <= MAX_BUDGET_NANO_USD:
+        raise InvalidValue("A budget is between 0 and 9,000,000 USD: choose one, or none for no limit.")
+
+
+def check_name(name: str | None) -> None:
+    """Raises InvalidValue unless `name` is None or one visible line."""
+    if name is not None and not (1 <= len(name) <= MAX_NAME_LENGTH and name.isprintable() and name.strip()):
+        raise InvalidValue(
+            f"A key's name is one line of 1 to {MAX_NAME_LENGTH} characters: use a shorter one."
+        )
+
+
+def check_models(models: Sequence[str] | None) -> None:
+    """Raises InvalidValue unless `models` is None or a list of names; an empty one would permit nothing."""
+    if models is None:
+        return
+    if not 1 <= len(models) <= MAX_MODELS:
+        raise InvalidValue(f"A key names 1 to {MAX_MODELS} models: leave the list out for all of the tier.")
+    if not all(1 <= len(model) <= MAX_MODEL_LENGTH and _is_one_word(model) for model in models):
+        raise InvalidValue("A model's name has no spaces and no invisible characters: leave them out.")
+
+
+def _is_one_word(text: str) -> bool:
+    return text.isprintable() and not any(map(str.isspace, text))

@@ -1,0 +1,326 @@
+"""Accounts and their keys: looked up by whoever authenticates, changed by the operator."""
+
+import secrets
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, func, literal, select, union_all
+
+from scalix_callbacks.core.keys import MIN_RANDOM_BYTES, key_hint, new_key
+from scalix_callbacks.ledger.account_rows import (
+    ACCOUNT_COLUMNS,
+    KEY_COLUMNS,
+    add_account,
+    add_key,
+    existing_account,
+    existing_key,
+    find_account,
+    find_identity,
+    next_change,
+    revoke,
+    to_account,
+    to_key,
+    update_account,
+)
+from scalix_callbacks.ledger.account_rules import (
+    AccountError,
+    AccountExists,
+    AccountNotFound,
+    InvalidAccountId,
+    InvalidValue,
+    KeyNotFound,
+    check_account_id,
+    check_budget,
+    check_future,
+    check_models,
+    check_name,
+    check_tier,
+)
+from scalix_callbacks.ledger.database import reading, writing
+from scalix_callbacks.ledger.identity import Account, ApiKey, Identity
+from scalix_callbacks.ledger.schema import UtcDateTime, accounts, api_keys, change_counter
+
+__all__ = [
+    "Account",
+    "AccountError",
+    "AccountExists",
+    "AccountNotFound",
+    "Accounts",
+    "ApiKey",
+    "Identity",
+    "InvalidAccountId",
+    "InvalidValue",
+    "KeyNotFound",
+]
+
+MAX_PAGE = 1_000
+MAX_KEYS_LISTED = 1_000
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Accounts:
+    """The accounts of one database. Any number of threads may share it; every call may wait for the database.
+
+    Each change is one transaction: it raises the change number first, whose row lock orders all changes, and
+    stamps the rows it touches with it. So whoever has read a change number has, or can ask for, all up to it.
+
+    Every method raises `DatabaseError` when the database fails, and `AccountError` when what is asked is not
+    possible; see `database.writing` for what is left of a failed change: as a rule, nothing.
+
+    Args:
+        now: the clock, aware.
+        random_bytes: where secrets and ids come from; given a number of bytes.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._engine = engine
+        self._now = now
+        self._random_bytes = random_bytes
+
+    # Who is calling
+
+    def find_key(self, key_hash: str) -> Identity | None:
+        """The key of this SHA-256 with its account, also when it is revoked, expired or suspended."""
+        with reading(self._engine) as connection:
+            return find_identity(connection, key_hash)
+
+    def find_account(self, account_id: str) -> Account | None:
+        """The account of this id; None also for what can be no id."""
+        try:
+            check_account_id(account_id)
+        except InvalidAccountId:  # PostgreSQL would refuse some, such as NUL, with an error
+            return None
+        with reading(self._engine) as connection:
+            return find_account(connection, account_id)
+
+    # What has changed
+
+    def change_no(self) -> int:
+        """The number of the last change; 0 before the first."""
+        with reading(self._engine) as connection:
+            change_no: int = connection.execute(select(change_counter.c.change_no)).scalar_one()
+        return change_no
+
+    def changed_accounts_since(self, change_no: int, limit: int) -> list[str]:
+        """Ids of accounts changed, or with a key changed, after `change_no`, longest ago first.
+
+        As many as `limit` mean that there may be more.
+        """
+        changes = union_all(
+            select(accounts.c.id, accounts.c.change_no).where(accounts.c.change_no > change_no),
+            select(api_keys.c.account_id, api_keys.c.change_no).where(api_keys.c.change_no > change_no),
+        ).subquery()
+        query = (
+            select(changes.c.id).group_by(changes.c.id).order_by(func.min(changes.c.change_no)).limit(limit)
+        )
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    # Accounts
+
+    def create_account(
+        self,
+        account_id: str | None,
+        tier: str,
+        until: datetime | None = None,
+        max_budget_nano_usd: int | None = None,
+    ) -> Account:
+        """A new account; without an id it gets a pseudonymous one, `user_` and 32 hex digits."""
+        account = self._new_account(account_id, tier, until, max_budget_nano_usd)
+        with writing(self._engine) as connection:
+            change_no = next_change(connection)
+            if find_account(connection, account.id) is not None:
+                raise AccountExists(f"The account {account.id} exists already: use it, or choose another id.")
+            add_account(connection, account, change_no)
+        return account
+
+    def set_tier(self, account_id: str, tier: str, until: datetime | None = None) -> Account:
+        """Put the account on `tier`, until the moment given or for good."""
+        check_tier(tier)
+        check_future(until, self._now(), "The end of the tier")
+        return self._change_account(account_id, tier=tier, tier_until=until)
+
+    def set_budget(self, account_id: str, max_budget_nano_usd: int | None) -> Account:
+        """Let the account spend this much; None: any amount."""
+        check_budget(max_budget_nano_usd)
+        return self._change_account(account_id, max_budget_nano_usd=max_budget_nano_usd)
+
+    def suspend(self, account_id: str) -> Account:
+        """Close the account, with all its keys, until `resume`. Suspended twice: the first moment stays."""
+        moment = literal(self._now(), UtcDateTime)
+        return self._change_account(account_id, suspended_at=func.coalesce(accounts.c.suspended_at, moment))
+
+    def resume(self, account_id: str) -> Account:
+        """End a suspension, if there is one."""
+        return self._change_account(account_id, suspended_at=None)
+
+    def list_accounts(self, limit: int = 100, after: str | None = None) -> list[Account]:
+        """Up to `limit` (1 to 1,000) accounts by id; the next page begins `after` the last one's."""
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidValue(f"A page has 1 to {MAX_PAGE} accounts: choose a limit between them.")
+        query = select(*ACCOUNT_COLUMNS).order_by(accounts.c.id).limit(limit)
+        if after is not None:
+            check_account_id(after)
+            query = query.where(accounts.c.id > after)
+        with reading(self._engine) as connection:
+            return [to_account(row) for row in connection.execute(query)]
+
+    # Keys
+
+    def create_key(
+        self,
+        account_id: str,
+        name: str | None = None,
+        models: Sequence[str] | None = None,
+        expires_at: datetime | None = None,
+    ) -> tuple[str, ApiKey]:
+        """A new key: its secret, which is not kept and cannot be shown again, and what is kept.
+
+        `models` None: all of the tier. An empty list is refused, for it would permit nothing.
+        """
+        check_account_id(account_id)
+        secret, key = self._new_key(account_id, name, models, expires_at)
+        with writing(self._engine) as connection:
+            change_no = next_change(connection)
+            existing_account(connection, account_id)
+            add_key(connection, secret, key, change_no)
+        return secret, key
+
+    def issue_key(
+        self,
+        account_id: str | None,
+        tier: str | None,
+        default_tier: str,
+        *,
+        tier_until: datetime | None = None,
+        max_budget_nano_usd: int | None = None,
+        name: str | None = None,
+        models: Sequence[str] | None = None,
+        expires_at: datetime | None = None,
+    ) -> tuple[str, ApiKey, Account]:
+        """A new key for an account that need not exist yet, all in one transaction.
+
+        Args:
+            account_id: None: a new pseudonymous one.
+            tier: an existing account that is on another one now changes to it; None: it keeps its own.
+            default_tier: of a new account, where `tier` is None.
+            tier_until: the end of `tier`, without which it is refused; None: an account that is on `tier`
+                keeps the end it has.
+            max_budget_nano_usd: None: an existing account keeps its own.
+        """
+        if tier is None and tier_until is not None:
+            raise InvalidValue("The end of a tier needs the tier: name it too.")
+        account = self._new_account(
+            account_id, default_tier if tier is None else tier, tier_until, max_budget_nano_usd
+        )
+        secret, key = self._new_key(account.id, name, models, expires_at)
+        with writing(self._engine) as connection:
+            change_no = next_change(connection)
+            known = find_account(connection, account.id)
+            if known is None:
+                add_account(connection, account, change_no)
+            else:
+                changes: dict[str, Any] = {}
+                if tier is not None and (tier_until is not None or known.tier_at(self._now()) != tier):
+                    changes |= {"tier": tier, "tier_until": tier_until}
+                if max_budget_nano_usd is not None:
+                    changes |= {"max_budget_nano_usd": max_budget_nano_usd}
+                account = update_account(connection, account.id, change_no, changes)
+            add_key(connection, secret, key, change_no)
+        return secret, key, account
+
+    def list_keys(self, account_id: str) -> list[ApiKey]:
+        """The account's keys, the newest first, revoked and expired ones too; at most 1,000."""
+        check_account_id(account_id)
+        query = (
+            select(*KEY_COLUMNS)
+            .where(api_keys.c.account_id == account_id)
+            .order_by(api_keys.c.created_at.desc(), api_keys.c.id)
+            .limit(MAX_KEYS_LISTED)
+        )
+        with reading(self._engine) as connection:
+            existing_account(connection, account_id)
+            return [to_key(row) for row in connection.execute(query)]
+
+    def rotate_key(self, key_id: str) -> tuple[str, ApiKey]:
+        """Revoke a key and make another one with its account, name, models and expiry, in one transaction."""
+        with writing(self._engine) as connection:
+            change_no = next_change(connection)
+            old = existing_key(connection, key_id)
+            if old.revoked_at is not None:
+                raise InvalidValue(f"The key {key_id} is revoked already: create a new key for its account.")
+            secret, key = self._new_key(old.account_id, old.name, old.models, old.expires_at)
+            revoke(connection, api_keys.c.id == key_id, self._now(), change_no)
+            add_key(connection, secret, key, change_no)
+        return secret, key
+
+    def revoke_key(self, key_id: str) -> ApiKey:
+        """Close a key for good. Revoked twice: the first moment stays."""
+        with writing(self._engine) as connection:
+            change_no = next_change(connection)
+            existing_key(connection, key_id)
+            revoke(connection, api_keys.c.id == key_id, self._now(), change_no)
+            return existing_key(connection, key_id)
+
+    def revoke_all(self, account_id: str) -> int:
+        """Close all keys of the account for good; returns how many were open, expired ones included."""
+        check_account_id(account_id)
+        with writing(self._engine) as connection:
+            change_no = next_change(connection)
+            existing_account(connection, account_id)
+            return revoke(connection, api_keys.c.account_id == account_id, self._now(), change_no)
+
+    # What is made before a transaction, and changed in one
+
+    def _new_account(
+        self, account_id: str | None, tier: str, until: datetime | None, max_budget_nano_usd: int | None
+    ) -> Account:
+        now = self._now()
+        if account_id is None:
+            account_id = f"user_{uuid.UUID(bytes=self._random_bytes(16), version=4).hex}"
+        check_account_id(account_id)
+        check_tier(tier)
+        check_future(until, now, "The end of the tier")
+        check_budget(max_budget_nano_usd)
+        return Account(account_id, tier, _in_utc(until), max_budget_nano_usd, None, now.astimezone(UTC))
+
+    def _new_key(
+        self, account_id: str, name: str | None, models: Sequence[str] | None, expires_at: datetime | None
+    ) -> tuple[str, ApiKey]:
+        now = self._now()
+        check_name(name)
+        check_models(models)
+        check_future(expires_at, now, "The key's expiry")
+        secret = new_key(self._random_bytes(MIN_RANDOM_BYTES))
+        return secret, ApiKey(
+            id=f"key_{self._random_bytes(8).hex()}",
+            account_id=account_id,
+            hint=key_hint(secret),
+            name=name,
+            models=None if models is None else tuple(models),
+            created_at=now.astimezone(UTC),
+            expires_at=_in_utc(expires_at),
+            revoked_at=None,
+        )
+
+    def _change_account(self, account_id: str, **values: Any) -> Account:
+        check_account_id(account_id)
+        with writing(self._engine) as connection:
+            change_no = next_change(connection)
+            existing_account(connection, account_id)
+            return update_account(connection, account_id, change_no, values)
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC)

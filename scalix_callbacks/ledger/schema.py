@@ -1,0 +1,133 @@
+"""The tables as they are today; `migrations/` holds how they came to be."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    CHAR,
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+VERSION_TABLE = "scalix_schema_version"
+"""Not Alembic's default name: another program's would be taken for ours."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: aware and in UTC on the Python side of both databases, whatever the server's time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A moment without a time zone cannot be stored.")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    }
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("tier", Text, nullable=False),
+    Column("tier_until", UtcDateTime),  # NULL: for good
+    Column("max_budget_nano_usd", BigInteger),  # NULL: no budget; 0: nothing may be spent
+    Column("suspended_at", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("change_no", BigInteger, nullable=False, index=True),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("hash", CHAR(64), primary_key=True),
+    Column("id", String(20), nullable=False, unique=True),
+    Column("account_id", String(128), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("hint", Text, nullable=False),
+    Column("name", Text),
+    Column("models", JSON(none_as_null=True)),  # NULL: all of the tier; else a list of names and patterns
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("change_no", BigInteger, nullable=False, index=True),
+)
+
+change_counter = Table(
+    "change_counter",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("change_no", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+usage_records = Table(
+    "usage_records",
+    metadata,
+    Column("call_id", String(64), primary_key=True),
+    Column("request_id", String(64), nullable=False),
+    Column("client_request_id", Text),
+    Column("at", UtcDateTime, nullable=False),
+    Column("user_id", String(128), nullable=False),
+    Column("tier", Text),  # NULL: the operator's own call
+    Column("endpoint", Text, nullable=False),
+    Column("model_requested", Text, nullable=False),
+    Column("model_used", Text),
+    Column("provider", Text),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("provider_cost_nano_usd", BigInteger),
+    Column("price_nano_usd", BigInteger),
+    Column("requests_counted", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("error_category", Text),
+    Column("duration_ms", BigInteger),
+    Column("time_to_first_token_ms", BigInteger),
+    Column("attempt", Integer, nullable=False),
+    Column("stream", Boolean, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("windows", JSON, nullable=False),
+    Index("ix_usage_records_at", "at", "call_id"),
+    Index("ix_usage_records_user_id", "user_id", "at", "call_id"),
+)
+"""One row per call, and NULL for what is not known. No foreign key: who may call need not have an account."""
+
+usage_rejects = Table(
+    "usage_rejects",
+    metadata,
+    Column("sha256", CHAR(64), primary_key=True),  # of the record: it may be handed in more than once
+    Column("reason", Text, nullable=False),
+    Column("is_late", Boolean, nullable=False),
+    Column("record", Text, nullable=False),  # JSON, cut at a bound
+)
+"""Records that `usage_records` could not take, for a person to look at."""
