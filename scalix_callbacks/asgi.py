@@ -1,0 +1,103 @@
+"""The ASGI entry: LiteLLM's app with our edge, routes and lifespan around it."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
+from litellm.proxy import proxy_server
+from starlette.routing import Match
+from starlette.types import ASGIApp, Scope
+
+from scalix_callbacks.app import App, build
+from scalix_callbacks.ledger.accounts import utc_now
+from scalix_callbacks.proxy import registration
+from scalix_callbacks.proxy.litellm_config import PackConfig
+from scalix_callbacks.web.edge import Edge
+from scalix_callbacks.web.health import alive, health_route
+from scalix_callbacks.web.keys import KeyGenerator
+from scalix_callbacks.web.models import list_models, one_model
+
+FLUSH_TIMEOUT_S = 10.0
+
+_log = logging.getLogger("scalix.start")
+
+
+class NotRegistered(RuntimeError):
+    """LiteLLM would serve without us; such a worker must not start."""
+
+
+def _wrap() -> ASGIApp:
+    pack = build()
+    proxy_server.proxy_config = PackConfig(
+        unready=pack.settings.catalogue.unready_paths(), demo_url=os.environ.get("SCALIX_DEMO_URL")
+    )
+    litellm_app = proxy_server.app
+    litellm_app.router.lifespan_context = _lifespan(pack, litellm_app.router.lifespan_context)
+
+    def exists(scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is not Match.NONE for route in litellm_app.router.routes)
+
+    health = health_route(pack.health)
+    own: dict[str, ASGIApp] = {
+        "/health": health,
+        "/v1/health": health,
+        "/health/readiness": health,
+        "/health/liveness": alive,
+        "/health/liveliness": alive,
+        "/models": list_models(pack.gateway),
+        "/v1/models": list_models(pack.gateway),
+        "/v1/models/{id}": one_model(pack.gateway),
+    }
+    edge = Edge(
+        litellm_app,
+        gateway=pack.gateway,
+        own=own,
+        exists=exists,
+        max_body_bytes=pack.settings.environment.max_body_bytes,
+    )
+    own["/key/generate"] = KeyGenerator(
+        accounts=pack.accounts,
+        tiers=pack.settings.tiers,
+        catalogue=pack.settings.catalogue,
+        read_body=edge.read_body,
+        changed=pack.directory.forget_all,
+        now=utc_now,
+    )
+    return edge
+
+
+_Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+
+
+def _lifespan(pack: App, litellms: _Lifespan) -> _Lifespan:
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[Any]:
+        async with litellms(app) as state:
+            if problems := registration.problems():
+                raise NotRegistered("LiteLLM did not take the pack: " + "; ".join(problems))
+            for name in registration.dropped_deployments(pack.settings.catalogue.served_names()):
+                _log.error("LiteLLM dropped the model %s: its deployment is not valid for it.", name)
+            await pack.start()
+            try:
+                yield state
+            finally:
+                pack.is_stopping = True
+                await _flush()
+                await pack.stop()
+
+    return lifespan
+
+
+async def _flush() -> None:
+    """LiteLLM drops what its logging queue still holds when it ends; so it is emptied before."""
+    try:
+        await asyncio.wait_for(GLOBAL_LOGGING_WORKER.flush(), FLUSH_TIMEOUT_S)
+    except TimeoutError:
+        _log.error("LiteLLM's logging queue was not empty after %g s.", FLUSH_TIMEOUT_S)
+
+
+app = _wrap()

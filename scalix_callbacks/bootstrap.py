@@ -1,0 +1,12 @@
+"""The callbacks of this process's App, for LiteLLM, which imports them by name while it reads its YAML."""
+
+from pathlib import Path
+
+from litellm.proxy import proxy_server
+
+from scalix_callbacks.app import build
+
+# LiteLLM sets this before it loads callbacks; it is how `litellm --config …` alone tells us the file.
+_named = proxy_server.user_config_file_path
+
+callbacks = build(Path(_named) if _named else None).callbacks

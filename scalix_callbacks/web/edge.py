@@ -1,0 +1,216 @@
+"""The edge: the first to see a request, before any of LiteLLM's own machinery."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scalix_callbacks.core.bodies import parse_body, too_large
+from scalix_callbacks.core.call import CALL_IN_SCOPE, CURRENT_CALL, Call
+from scalix_callbacks.core.caller import OPERATOR, Caller
+from scalix_callbacks.core.claims import read_claims, refuse_query_credentials
+from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
+from scalix_callbacks.core.headers import for_litellm
+from scalix_callbacks.core.routes import Access, Route, find_route
+from scalix_callbacks.gateway import Gateway
+from scalix_callbacks.web.answer import Answer
+
+BODY_TIMEOUT_S = 60.0
+MAX_QUERY_FIELDS = 100
+
+_log = logging.getLogger("scalix.edge")
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was complete."""
+
+
+class Edge:
+    """ASGI application around LiteLLM's.
+
+    Args:
+        litellm: LiteLLM's app.
+        own: our own routes by path; `/v1/models/…` is under `/v1/models/{id}`. They are called like
+            ASGI applications, with the Call in the scope.
+        exists: whether LiteLLM has a route for (method, path).
+    """
+
+    def __init__(
+        self,
+        litellm: ASGIApp,
+        *,
+        gateway: Gateway,
+        own: Mapping[str, ASGIApp],
+        exists: Callable[[Scope], bool],
+        max_body_bytes: int,
+        body_timeout_s: float = BODY_TIMEOUT_S,
+    ) -> None:
+        self._litellm = litellm
+        self._gateway = gateway
+        self._own = own
+        self._exists = exists
+        self._max_body_bytes = max_body_bytes
+        self._body_timeout_s = body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["type"]:
+            case "http":
+                await self._http(scope, receive, send)
+            case "websocket":
+                await self._websocket(scope, receive, send)
+            case _:
+                await self._litellm(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Call(request_id=uuid4().hex)
+        token = CURRENT_CALL.set(call)
+        answer = Answer(send, call, is_head=scope["method"] == "HEAD")
+        try:
+            await self._serve(call, scope, receive, answer)
+            await answer.complete()
+        except GatewayError as error:
+            await answer.refuse(error)
+        except ClientGone:
+            await answer.refuse(GatewayError(ErrorCategory.CLIENT_CLOSED))
+        except Exception as error:
+            # The outermost place: whatever LiteLLM or we did not expect must not take the server along.
+            _log.exception("unexpected error request_id=%s", call.request_id, exc_info=error)
+            await answer.refuse(GatewayError(ErrorCategory.INTERNAL))
+        finally:
+            CURRENT_CALL.reset(token)
+
+    async def _serve(self, call: Call, scope: Scope, receive: Receive, answer: Answer) -> None:
+        route = find_route(scope["path"])
+        _refuse_query_credentials(scope)
+        claims = read_claims(scope["headers"], route)
+        call.client_request_id = claims.client_request_id
+        if route is not None and scope["method"] not in route.methods:
+            raise GatewayError(
+                ErrorCategory.METHOD_NOT_ALLOWED, headers={"allow": ", ".join(sorted(route.methods))}
+            )
+        if route is not None and route.access is Access.PUBLIC:
+            # The operator's `/health` is LiteLLM's own, which calls every model.
+            if route.path != "/health" or not self._gateway.is_operators(claims):
+                await self._own[route.path]({**scope, CALL_IN_SCOPE: call}, receive, answer)
+                return
+            route = None
+        caller = await self._gateway.identify(claims)
+        # For the answer's headers, should it be a refusal; replaced below where the operator acts for a user.
+        call.caller = caller
+        self._gateway.check_access(caller, route, exists=lambda: self._exists(scope))
+        body: dict[str, Any] | None = None
+        if route is not None and route.access is Access.USER:
+            raw = parse_body(await self.read_body(scope, receive)) if route.endpoint else None
+            if caller.is_operator:
+                call.caller = caller = await self._gateway.act_for(claims, (raw or {}).get("user"))
+            if route.endpoint is not None and raw is not None:
+                screened = self._gateway.admit_body(caller, route.endpoint, raw)
+                call.endpoint, call.model, body = route.endpoint, screened.model, screened.body
+        await self._pass_on(call, caller, scope, receive, answer, route, body)
+
+    async def _pass_on(
+        self,
+        call: Call,
+        caller: Caller,
+        scope: Scope,
+        receive: Receive,
+        answer: Answer,
+        route: Route | None,
+        body: dict[str, Any] | None,
+    ) -> None:
+        own = self._own.get(route.path) if route is not None else None
+        raw = None if body is None else orjson.dumps(body)
+        inner = {
+            **scope,
+            CALL_IN_SCOPE: call,
+            # LiteLLM takes fields of the query for fields of the body, and `model` above the body's.
+            "query_string": scope["query_string"] if caller.is_operator and body is None else b"",
+            "headers": for_litellm(
+                scope["headers"],
+                is_operator=caller.is_operator,
+                content_length=None if raw is None else len(raw),
+            ),
+        }
+        answer.is_litellms = own is None
+        await (own or self._litellm)(inner, receive if raw is None else _replay(raw, receive), answer)
+
+    async def read_body(self, scope: Scope, receive: Receive) -> bytes:
+        """The whole body, bounded in size and time.
+
+        Raises:
+            GatewayError: REQUEST_TOO_LARGE, or INVALID_REQUEST for what is no plain JSON.
+            ClientGone: it never came.
+        """
+        headers = dict(scope["headers"])
+        if headers.get(b"content-encoding", b"identity").lower() not in (b"identity", b""):
+            raise invalid("The request body is compressed. Send it without Content-Encoding.")
+        content_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if content_type not in (b"", b"application/json") and not content_type.endswith(b"+json"):
+            raise invalid("The request body must be JSON. Send it with Content-Type: application/json.")
+        declared = headers.get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared[:20]) > self._max_body_bytes:
+            raise too_large(self._max_body_bytes)
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                return await _collect(receive, self._max_body_bytes)
+        except TimeoutError:
+            raise invalid(
+                f"The request body did not arrive within {self._body_timeout_s:g} s. Send it again."
+            ) from None
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """LiteLLM's web sockets are the operator's alone."""
+        try:
+            _refuse_query_credentials(scope)
+            is_open = self._gateway.is_operators(read_claims(scope["headers"], None))
+        except GatewayError:
+            is_open = False
+        if not is_open:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        call = Call(request_id=uuid4().hex, caller=OPERATOR)
+        CURRENT_CALL.set(call)
+        # With the operator's credential: LiteLLM looks for one before it asks us.
+        await self._litellm({**scope, CALL_IN_SCOPE: call}, receive, send)
+
+
+def _refuse_query_credentials(scope: Scope) -> None:
+    query = scope["query_string"]
+    if not query:
+        return
+    try:
+        fields = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
+    except ValueError:
+        raise invalid("The address has too many query fields. Send fewer.") from None
+    refuse_query_credentials(fields)
+
+
+async def _collect(receive: Receive, limit: int) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise too_large(limit)
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the new body once, then what the client does next."""
+    waiting = [body]
+
+    async def next_message() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return next_message
