@@ -1,0 +1,64 @@
+"""The verdict of --check: would a start do? Nothing is started or made."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from scalix_callbacks.cli.banner import models_text, tiers_text
+from scalix_callbacks.cli.child_environment import LITELLM_DATABASES
+from scalix_callbacks.cli.console import Console
+from scalix_callbacks.cli.data_dir import DataDir
+from scalix_callbacks.cli.embedded_redis import redis_server
+from scalix_callbacks.cli.external_redis import check_redis
+from scalix_callbacks.cli.listener import bind
+from scalix_callbacks.cli.running import find_running
+from scalix_callbacks.cli.start_rules import check_demo_address
+from scalix_callbacks.ledger.database import DatabaseError, SchemaState, connect, schema_state
+from scalix_callbacks.settings import Settings
+
+
+def check(settings: Settings, values: Mapping[str, str], console: Console) -> int:
+    """Says what a start would find. Returns 0.
+
+    Raises:
+        StartError, DatabaseError: what would stop the start.
+    """
+    data_dir = DataDir(settings.data_dir)
+    environment = settings.environment
+    check_demo_address(settings)
+    data_dir.check()
+    running = find_running(data_dir)
+    if running is None or running.state is None or not running.state.url.endswith(f":{environment.port}"):
+        bind(environment.host, environment.port).close()
+    if environment.redis_url is None:
+        redis = f"embedded ({redis_server()})"
+    else:
+        check_redis(environment.redis_url)
+        redis = "answers"
+    _check_database(settings.database_url)
+
+    console.say(tiers_text(settings))
+    console.say(models_text(settings))
+    console.say(f"Redis: {redis}")
+    if running is not None:
+        console.say(f"Note: a gateway runs on {data_dir.path} now (pid {running.pid}).")
+    for name in LITELLM_DATABASES:
+        if values.get(name):
+            console.say(f"Note: {name} is not passed on; set SCALIX_DATABASE_URL for a database.")
+    if not any(model.is_ready for model in settings.catalogue.models):
+        console.say("Note: no model has credentials; set a provider's key, or try --demo.")
+    console.say(f"{settings.config_path} and the settings are valid.")
+    return 0
+
+
+def _check_database(url: str) -> None:
+    engine = connect(url)
+    if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists():
+        return  # to look at it would make it
+    try:
+        if schema_state(engine) is SchemaState.FOREIGN:
+            raise DatabaseError(
+                "SCALIX_DATABASE_URL: the database holds the tables of another program, or of a newer"
+                " version. Name another one."
+            )
+    finally:
+        engine.dispose()

@@ -1,0 +1,64 @@
+"""What the children find in their environment."""
+
+from pathlib import Path
+
+import pytest
+
+from scalix_callbacks.cli.child_environment import litellm_environment, plain_environment, worker_environment
+from scalix_callbacks.core.catalogue import Catalogue
+from scalix_callbacks.core.tiers import DEFAULT_TIERS
+from scalix_callbacks.settings import Settings
+from scalix_callbacks.settings.environment import read_environment
+
+
+def test_children_that_serve_no_provider_get_no_secret() -> None:
+    """The keeper and the demo provider find what any program needs."""
+    environ = {
+        "PATH": "/bin",
+        "PYTHONPATH": "x",
+        "LC_ALL": "C",
+        "OPENAI_API_KEY": "sk",
+        "REDIS_URL": "redis://:p@h",
+    }
+
+    assert {"PATH": "/bin", "PYTHONPATH": "x", "LC_ALL": "C"} == plain_environment(environ)
+
+
+def test_litellm_stays_at_home_unless_told_otherwise() -> None:
+    """No database of its own, no .env of its own, no lists from the network, if nobody wants them."""
+    values = {"DATABASE_URL": "postgresql://h/d", "DIRECT_URL": "x", "LITELLM_LOCAL_MODEL_COST_MAP": "False"}
+
+    environment = litellm_environment({**values, "LITELLM_MODE": "DEV", "OTHER": "kept"})
+
+    assert not {"DATABASE_URL", "DIRECT_URL"} & set(environment)
+    assert "PRODUCTION" == environment["LITELLM_MODE"]
+    assert "False" == environment["LITELLM_LOCAL_MODEL_COST_MAP"]
+    assert "True" == environment["LITELLM_LOCAL_BLOG_POSTS"]
+    assert "kept" == environment["OTHER"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "level"),
+    [({}, "WARNING"), ({"LITELLM_LOG_LEVEL": "info"}, "INFO"), ({"DEBUG_MODE": "true"}, "DEBUG")],
+)
+def test_a_worker_finds_what_really_holds(variables: dict[str, str], level: str, tmp_path: Path) -> None:
+    """The key, the addresses as bound, the log level; no demo left from an earlier start."""
+    values = {
+        **variables,
+        "SCALIX_DATA_DIR": str(tmp_path),
+        "SCALIX_ENV": "development",
+        "SCALIX_DEMO_URL": "old",
+    }
+    settings = Settings(read_environment(values), tmp_path / "c.yaml", DEFAULT_TIERS, Catalogue(()))
+
+    environment = worker_environment(
+        values, settings, master_key="sk-made", redis_url="unix:///r", host="0.0.0.0", port=4001
+    )
+
+    assert ("sk-made", "unix:///r", "0.0.0.0", "4001", level) == tuple(
+        environment[name]
+        for name in ("LITELLM_MASTER_KEY", "SCALIX_REDIS_URL", "LITELLM_HOST", "LITELLM_PORT", "LITELLM_LOG")
+    )
+    assert str(tmp_path / "c.yaml") == environment["CONFIG_FILE_PATH"]
+    assert f"sqlite:///{tmp_path / 'scalix.db'}" == environment["SCALIX_DATABASE_URL"]
+    assert "SCALIX_DEMO_URL" not in environment
