@@ -1,0 +1,45 @@
+"""One real gateway with a scripted provider, shared by the tests of this folder that do not stop it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from scalix_callbacks.demo_provider.testing import DemoProviderServer
+from tests.system.gateway_process import UPSTREAM_KEY, GatewayProcess, write_config
+
+MODELS = (
+    "free-gemini-flash",
+    "free-gemini-pro",
+    "scalix-engine",
+    "gpt-4.1",
+    "gpt-4",
+    "claude-3-opus",
+    "anthropic/*",
+)
+CHAINS = [{"free-gemini-pro": ["free-gemini-flash"]}]
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[DemoProviderServer]:
+    with DemoProviderServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    provider: DemoProviderServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GatewayProcess]:
+    """Two workers, with a configuration outside the project that names nothing of ours."""
+    folder = tmp_path_factory.mktemp("gateway")
+    served = {"api_base": provider.base_url, "api_key": UPSTREAM_KEY}
+    models = {name: {"model": f"openai/{'*' if '*' in name else 'demo'}", **served} for name in MODELS}
+    models["free-without-key"] = {"model": "openai/demo", "api_key": "os.environ/NOBODY_SETS_THIS"}
+    models["free-refused"] = {"model": "openai/demo-fail-500", **served}
+    config = write_config(
+        folder / "elsewhere.yaml",
+        models,
+        router_settings={"fallbacks": CHAINS, "num_retries": 0, "disable_cooldowns": True},
+    )
+    process = GatewayProcess(config, folder / "data", workers=2)
+    yield process
+    assert process.stop() == 0
