@@ -109,3 +109,9 @@ def test_a_broken_key_file_is_told(tmp_path: Path, content: bytes) -> None:
         kept_master_key(path)
 
     assert content == path.read_bytes()
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path):
+    """One sentence, not the system's error."""
+    with pytest.raises(StartError, match="cannot be used as data directory"):
+        DataDir(tmp_path / ("a" * 300)).check()
