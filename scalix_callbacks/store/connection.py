@@ -3,19 +3,32 @@
 import asyncio
 import logging
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 TIMEOUT_S = 0.25
 """How long any command may take; after that the store counts as lost for it."""
 PING_S = 2.0
+MAX_CONNECTIONS = 32
+"""Of one worker; more calls than that wait for one, no longer than `TIMEOUT_S`."""
 
 _log = logging.getLogger("scalix.store")
 
 
-def connect(url: str) -> Redis:
+def connect(url: str, timeout_s: float = TIMEOUT_S) -> Redis:
     """A client for `url`; connects on first use."""
-    return Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        # By default redis-py says a command up to four times, seconds apart.
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Redis.from_pool(pool)
 
 
 class Pulse:

@@ -1,0 +1,86 @@
+"""Runs the scripts: by their hash, in time, with Redis' errors translated."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, TypeVar
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from scalix_callbacks.store.errors import StoreLost
+
+_FOLDER = files("scalix_callbacks.store") / "scripts"
+_OURS = "SCALIX "
+"""How the scripts' own complaints about their arguments begin."""
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script as Redis knows it."""
+
+    text: str
+    sha: str
+
+
+def load(name: str) -> Script:
+    """The script `scripts/{name}.lua`, behind what all of them share."""
+    text = "\n".join((_FOLDER / f"{part}.lua").read_text("utf-8") for part in ("prelude", name))
+    return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+ADMIT = load("admit")
+SETTLE = load("settle")
+RETIRE = load("retire")
+STANDINGS = load("standings")
+
+
+class Lua:
+    """Says scripts and commands to one Redis.
+
+    Args:
+        timeout_s: how long any of them may take.
+    """
+
+    def __init__(self, redis: Redis, timeout_s: float) -> None:
+        self._redis = redis
+        self._timeout_s = timeout_s
+
+    async def run(self, script: Script, keys: Sequence[str], *arguments: str | int) -> Any:
+        """The script's answer.
+
+        Raises:
+            StoreLost: it did not come in time; the script may have run.
+            ValueError: the script was asked for what cannot be.
+        """
+        say: Callable[..., Awaitable[Any]] = self._redis.execute_command
+        try:
+            return await self.answer(say("EVALSHA", script.sha, len(keys), *keys, *arguments))
+        except _NotLoaded:
+            # Redis restarted. EVAL also keeps the script for the next call.
+            return await self.answer(say("EVAL", script.text, len(keys), *keys, *arguments))
+
+    async def answer(self, command: Awaitable[_T]) -> _T:
+        """What Redis says to `command`.
+
+        Raises:
+            StoreLost, ValueError: as `run`.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await command
+        except NoScriptError as error:
+            raise _NotLoaded("Redis does not know a script.") from error
+        except ResponseError as error:
+            if str(error).startswith(_OURS):
+                raise ValueError(str(error).removeprefix(_OURS)) from error
+            raise StoreLost(f"Redis refuses: {type(error).__name__}.") from error
+        except (RedisError, OSError, TimeoutError) as error:
+            raise StoreLost(f"Redis does not answer: {type(error).__name__}.") from error
+
+
+class _NotLoaded(StoreLost):
+    """Redis does not know the script."""

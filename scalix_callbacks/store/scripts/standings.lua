@@ -1,0 +1,14 @@
+-- standings: the account's counters as they are now.
+--
+-- KEYS[1]  hash of the account's counters
+--
+-- ARGV[1]  the moment, ms; empty: Redis' own clock
+-- ARGV[2..] ids of counters
+--
+-- Returns words: "now_ms {start_ms used held}", in the order asked.
+--
+-- Holds to: writes nothing; a window that is over reads as one that starts now.
+local now = clock_ms(ARGV[1])
+local words = {whole(now)}
+for i = 2, #ARGV do words[i] = words_of(row_of(redis.call('HGET', KEYS[1], ARGV[i]), ARGV[i], now)) end
+return table.concat(words, ' ')

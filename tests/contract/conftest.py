@@ -1,0 +1,51 @@
+"""Every limiter there is, over a real Redis where it needs one; nothing may be left held."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from scalix_callbacks.store.connection import connect
+from scalix_callbacks.store.limiter import RedisLimiter
+from scalix_callbacks.store.memory import MemoryLimiter, MemoryStore
+from tests.contract.redis_server import RedisServer, left_behind, running_redis
+from tests.contract.world import PATIENCE_S, World, abandoned
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def clean_redis(redis_server: RedisServer) -> Iterator[RedisServer]:
+    """Empty at first; at the end nothing may live for ever or be held."""
+    redis_server.client.flushall()
+    yield redis_server
+    assert [] == left_behind(redis_server.client)
+
+
+@pytest.fixture
+async def redis_world(clean_redis: RedisServer) -> AsyncIterator[World]:
+    redis = connect(clean_redis.url, PATIENCE_S)
+    world = World(lambda worker: RedisLimiter(redis, worker, abandoned, timeout_s=PATIENCE_S))
+    yield world
+    await world.end_all()
+    await redis.aclose()
+
+
+@pytest.fixture
+async def memory_world() -> AsyncIterator[World]:
+    store = MemoryStore()
+    world = World(lambda worker: MemoryLimiter(store, worker, abandoned))
+    yield world
+    await world.end_all()
+    assert [] == [calls for calls in store.open.values() if calls]
+    assert [] == [w for windows in store.accounts.values() for w in windows.values() if w.held]
+
+
+@pytest.fixture(params=["redis", "memory"])
+def world(request: pytest.FixtureRequest) -> World:
+    """Runs the test over every implementation of the contract."""
+    made: World = request.getfixturevalue(f"{request.param}_world")
+    return made
