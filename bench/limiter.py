@@ -93,7 +93,7 @@ def own_redis() -> Iterator[str]:
 
 
 async def run(url: str, users: int, seconds: float) -> None:
-    redis = connect(url, PATIENCE_S)
+    redis = connect(url)
     await measure(redis, users, seconds)
     await redis.aclose()
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MAX_TOKENS = 10**12
-"""A larger figure is no report; counters stay exact below 2^53."""
+MAX_TOKENS = 10**8
+"""A larger figure is no report: no model reads or writes as much in one call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ def parse_usage(raw: object) -> Usage | None:
         completion = total - prompt  # embeddings report no completion
     if not prompt and not completion:
         return None
+    prompt = prompt or None  # nobody is answered without having asked
     if cached is None:
         cached = _detail(raw, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
     reasoning = _detail(raw, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")

@@ -8,6 +8,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from scalix_callbacks.store.lane import Lane
+from scalix_callbacks.store.patience import Patience
+
 TIMEOUT_S = 0.25
 """How long any command may take; after that the store counts as lost for it."""
 PING_S = 2.0
@@ -17,18 +20,31 @@ MAX_CONNECTIONS = 32
 _log = logging.getLogger("scalix.store")
 
 
-def connect(url: str, timeout_s: float = TIMEOUT_S) -> Redis:
-    """A client for `url`; connects on first use."""
+class Client(Redis):
+    """redis-py's client, with a connection of its own for the scripts of the hot path."""
+
+    def __init__(self, pool: BlockingConnectionPool) -> None:
+        super().__init__(connection_pool=pool)
+        self.auto_close_connection_pool = True
+        self.lane = Lane(pool)
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await self.lane.aclose()
+        await super().aclose(close_connection_pool)
+
+
+def connect(url: str) -> Client:
+    """A client for `url`; connects on first use. Whoever uses it puts `Patience` around."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=MAX_CONNECTIONS,
-        timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
+        timeout=None,
+        socket_timeout=None,
+        socket_connect_timeout=None,
         # By default redis-py says a command up to four times, seconds apart.
         retry=Retry(NoBackoff(), 0),
     )
-    return Redis.from_pool(pool)
+    return Client(pool)
 
 
 class Pulse:
@@ -50,7 +66,8 @@ class Pulse:
 
     async def _ping(self) -> bool:
         try:
-            await self._redis.ping()
+            async with Patience(TIMEOUT_S):
+                await self._redis.ping()
         except (RedisError, OSError, TimeoutError):
             return False
         return True

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from redis.asyncio import Redis
+import orjson
 
 from scalix_callbacks.core.limits import (
     ATTEMPTS_WITHIN_S,
@@ -21,13 +21,15 @@ from scalix_callbacks.core.limits import (
     Standing,
 )
 from scalix_callbacks.store import keys, lua, words
-from scalix_callbacks.store.connection import TIMEOUT_S
+from scalix_callbacks.store.connection import TIMEOUT_S, Client
 from scalix_callbacks.store.errors import ShardsDiffer, StoreLost
 from scalix_callbacks.store.outbox import OutboxEntry, RedisOutbox
 
 RENEW_S = 5.0
 """How often `renew` and `reap` are to be called."""
 LEASE_S = 20
+ROUNDS_SKIPPED = 2
+"""Of `reap`, after Redis was away: each worker finds out up to one round later that it is back."""
 LATE_S = 3_600
 """How long a call that was given up can still be settled by its worker."""
 KEEP_S = 30 * 86_400
@@ -70,7 +72,7 @@ class RedisLimiter:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: Client,
         worker_id: str,
         record_of_abandoned: RecordOfAbandoned,
         *,
@@ -83,7 +85,7 @@ class RedisLimiter:
         self._outbox = RedisOutbox(redis, timeout_s)
         self._shards: set[int] = set()  # where this worker may have open calls
         self._unknown: dict[str, Ask] = {}
-        self._is_lease_doubtful = False
+        self._rounds_to_skip = 0
 
     async def start(self) -> None:
         """Checks that Redis holds the data of a gateway with as many shards.
@@ -266,7 +268,7 @@ class RedisLimiter:
             held = await self._renew(sorted(shards), now_s)
         except StoreLost:
             self._shards |= shards
-            self._is_lease_doubtful = True
+            self._rounds_to_skip = ROUNDS_SKIPPED
             raise
         # A call that was admitted meanwhile has put its shard back itself.
         self._shards |= {shard for shard, count in held.items() if count}
@@ -295,9 +297,9 @@ class RedisLimiter:
         Returns:
             How many calls were given up.
         """
-        if self._is_lease_doubtful:
+        if self._rounds_to_skip:
             # Redis was away, and every lease may have lapsed: let the others renew theirs first.
-            self._is_lease_doubtful = False
+            self._rounds_to_skip -= 1
             return 0
         reaped = 0
         now_ms = await self._now_ms(now_s)
@@ -370,5 +372,8 @@ def _grouped(attempt: Attempt | None) -> Attempt | None:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    # Not orjson: ids a client sent may hold lone surrogates, and counts of money more than 64 bits.
-    return json.dumps(value, separators=(",", ":"), default=dict)
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # Ids a client sent may hold lone surrogates, and counts of money more than 64 bits.
+        return json.dumps(value, separators=(",", ":"), default=dict)

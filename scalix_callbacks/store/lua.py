@@ -1,16 +1,17 @@
 """Runs the scripts: by their hash, in time, with Redis' errors translated."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, TypeVar
 
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from scalix_callbacks.store.connection import Client
 from scalix_callbacks.store.errors import StoreLost
+from scalix_callbacks.store.patience import Patience
 
 _FOLDER = files("scalix_callbacks.store") / "scripts"
 _OURS = "SCALIX "
@@ -45,8 +46,8 @@ class Lua:
         timeout_s: how long any of them may take.
     """
 
-    def __init__(self, redis: Redis, timeout_s: float) -> None:
-        self._redis = redis
+    def __init__(self, redis: Client, timeout_s: float) -> None:
+        self._lane = redis.lane
         self._timeout_s = timeout_s
 
     async def run(self, script: Script, keys: Sequence[str], *arguments: str | int) -> Any:
@@ -56,12 +57,16 @@ class Lua:
             StoreLost: it did not come in time; the script may have run.
             ValueError: the script was asked for what cannot be.
         """
-        say: Callable[..., Awaitable[Any]] = self._redis.execute_command
         try:
-            return await self.answer(say("EVALSHA", script.sha, len(keys), *keys, *arguments))
+            return await self._say("EVALSHA", script.sha, len(keys), *keys, *arguments)
         except _NotLoaded:
             # Redis restarted. EVAL also keeps the script for the next call.
-            return await self.answer(say("EVAL", script.text, len(keys), *keys, *arguments))
+            return await self._say("EVAL", script.text, len(keys), *keys, *arguments)
+
+    async def _say(self, *command: str | int) -> Any:
+        with _translated():
+            async with Patience(self._timeout_s):
+                return await self._lane.say(*command)
 
     async def answer(self, command: Awaitable[_T]) -> _T:
         """What Redis says to `command`.
@@ -69,17 +74,23 @@ class Lua:
         Raises:
             StoreLost, ValueError: as `run`.
         """
-        try:
-            async with asyncio.timeout(self._timeout_s):
+        with _translated():
+            async with Patience(self._timeout_s):
                 return await command
-        except NoScriptError as error:
-            raise _NotLoaded("Redis does not know a script.") from error
-        except ResponseError as error:
-            if str(error).startswith(_OURS):
-                raise ValueError(str(error).removeprefix(_OURS)) from error
-            raise StoreLost(f"Redis refuses: {type(error).__name__}.") from error
-        except (RedisError, OSError, TimeoutError) as error:
-            raise StoreLost(f"Redis does not answer: {type(error).__name__}.") from error
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except NoScriptError as error:
+        raise _NotLoaded("Redis does not know a script.") from error
+    except ResponseError as error:
+        if str(error).startswith(_OURS):
+            raise ValueError(str(error).removeprefix(_OURS)) from error
+        raise StoreLost(f"Redis refuses: {type(error).__name__}.") from error
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreLost(f"Redis does not answer: {type(error).__name__}.") from error
 
 
 class _NotLoaded(StoreLost):

@@ -3,9 +3,7 @@
 import json
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from scalix_callbacks.core.limits import (
@@ -27,96 +25,16 @@ from scalix_callbacks.core.tiers import Unit
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.keys import check_worker_id, shard_of
 from scalix_callbacks.store.limiter import LATE_S, LEASE_S
+from scalix_callbacks.store.memory_store import BARRED, Hold, MemoryStore, OpenCall, Request, Window
 from scalix_callbacks.store.outbox import OutboxEntry
 from scalix_callbacks.store.words import exact
 
 MOST_ONLY_COUNTED = 2**43
 """The most that is held where nothing is limited; as in `scripts/admit.lua`."""
-MAX_ACCOUNTS = 100_000
-MAX_REQUESTS = 100_000
-MAX_ENDED = 100_000
 MAX_RECORDS = 100_000
 _MS = 1_000
 
 _log = logging.getLogger("scalix.store")
-
-
-@dataclass(slots=True)
-class _Window:
-    start_ms: int
-    used: int = 0
-    held: int = 0
-
-
-@dataclass(slots=True)
-class _Request:
-    """The attempts of one request; the windows it is held or counted in, by counter."""
-
-    body_hash: str
-    until_ms: int
-    numbers: set[int] = field(default_factory=set)
-    open: int = 0
-    is_held: bool = False
-    is_used: bool = False
-    starts_ms: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Hold:
-    """What a call holds on one counter, in the window that began at `start_ms`.
-
-    `base` is charged when the call is given up; `charged` then was.
-    """
-
-    counter: Counter
-    start_ms: int
-    held: int
-    base: int
-    charged: int = 0
-
-
-@dataclass(slots=True)
-class _OpenCall:
-    account_id: str
-    output_tokens: int | None
-    attempt: Attempt | None
-    request: _Request | None
-    holds: list[_Hold]
-    memo: str
-
-
-_BARRED = _OpenCall("", None, None, None, [], "")
-"""In place of a call that is over and can have no late end."""
-
-
-class MemoryStore:
-    """What the limiters of one process share. Bounded: of what is over, the oldest goes first."""
-
-    def __init__(self) -> None:
-        self.accounts: OrderedDict[str, dict[str, _Window]] = OrderedDict()
-        self.requests: OrderedDict[tuple[str, str], _Request] = OrderedDict()
-        self.open: dict[tuple[int, str], dict[str, _OpenCall]] = {}
-        self.leases_ms: dict[tuple[int, str], int] = {}
-        self.ended: OrderedDict[str, tuple[float, _OpenCall]] = OrderedDict()
-        self.outbox: dict[tuple[int, str], OutboxEntry] = {}
-        self.last_entry = 0
-
-    def keep_bounds(self, now_ms: int) -> None:
-        """Drops what is over, from the oldest on, while there is more than should be."""
-        while len(self.accounts) > MAX_ACCOUNTS:
-            account_id, windows = next(iter(self.accounts.items()))
-            if any(window.held for window in windows.values()):
-                self.accounts.move_to_end(account_id)  # open calls are few; they will be settled
-                break
-            del self.accounts[account_id]
-        while len(self.requests) > MAX_REQUESTS:
-            key, request = next(iter(self.requests.items()))
-            if request.open:
-                self.requests.move_to_end(key)
-                break
-            del self.requests[key]
-        while len(self.ended) > MAX_ENDED:
-            self.ended.popitem(last=False)
 
 
 class MemoryLimiter:
@@ -179,16 +97,17 @@ class MemoryLimiter:
         is_counted: bool,
         tokens: int,
         nano_usd: int = 0,
-        record: Mapping[str, Any],
+        record: Mapping[str, Any] | None,
         now_s: float | None = None,
     ) -> Settled | None:
+        """As `RedisLimiter.settle`; `record` None: it is recorded elsewhere."""
         used = {Unit.TOKENS: exact(tokens), Unit.USD: exact(nano_usd)}
         now_ms = self._ms(now_s)
         call = self._open_calls(ask).pop(ask.call_id, None)
         if call is not None:
             return self._end(ask.account_id, call, is_counted, used, record, now_ms)
         call = self._ended(ask.call_id)
-        if call is None or call is _BARRED:
+        if call is None or call is BARRED:
             return None
         del self._store.ended[ask.call_id]
         return self._end(ask.account_id, call, is_counted, used, record, now_ms, is_late=True)
@@ -205,11 +124,11 @@ class MemoryLimiter:
     ) -> Settled | None:
         if ask.call_id not in self._open_calls(ask) and self._ended(ask.call_id) is None:
             now_ms = self._ms(now_s)
-            self._leave(ask.call_id, _BARRED)
+            self._leave(ask.call_id, BARRED)
             standings = self._standings(ask.account_id, ask.counters, now_ms)
-            holds = [_Hold(s.counter, round(s.started_at_s * _MS), 0, 0) for s in standings]
+            holds = [Hold(s.counter, round(s.started_at_s * _MS), 0, 0) for s in standings]
             used = {Unit.TOKENS: exact(tokens), Unit.USD: exact(nano_usd)}
-            call = _OpenCall(ask.account_id, None, None, None, holds, "")
+            call = OpenCall(ask.account_id, None, None, None, holds, "")
             return self._end(ask.account_id, call, is_counted, used, record, now_ms)
         return await self.settle(
             ask, is_counted=is_counted, tokens=tokens, nano_usd=nano_usd, record=record, now_s=now_s
@@ -220,7 +139,7 @@ class MemoryLimiter:
         if call is not None:
             self._end(ask.account_id, call, False, {}, None, self._ms(now_s))
         elif self._ended(ask.call_id) is None:
-            self._leave(ask.call_id, _BARRED)
+            self._leave(ask.call_id, BARRED)
 
     async def standings(
         self, account_id: str, counters: Sequence[Counter], *, now_s: float | None = None
@@ -273,17 +192,17 @@ class MemoryLimiter:
 
     # --- admitting ---------------------------------------------------------------------------
 
-    def _joinable(self, ask: Ask, now_ms: int) -> _Request | None:
+    def _joinable(self, ask: Ask, now_ms: int) -> Request | None:
         """The request this is an attempt of, new or there; None: the call is a request of its own."""
         attempt = ask.attempt
         if attempt is None or not 1 <= attempt.number <= MAX_ATTEMPTS:
             return None
         request = self._store.requests.get((ask.account_id, attempt.request))
         if request is None or (request.open == 0 and now_ms >= request.until_ms):
-            return _Request(attempt.body_hash, now_ms + ATTEMPTS_WITHIN_S * _MS)
+            return Request(attempt.body_hash, now_ms + ATTEMPTS_WITHIN_S * _MS)
         return request if _may_join(request, attempt, now_ms) else None
 
-    def _refusal(self, ask: Ask, request: _Request | None, now_ms: int) -> Denied | None:
+    def _refusal(self, ask: Ask, request: Request | None, now_ms: int) -> Denied | None:
         standings = self._standings(ask.account_id, ask.counters, now_ms)
         own = [standing for standing in standings if not _is_shared(standing.counter, request)]
         limited = [standing for standing in own if standing.counter.amount is not None]
@@ -314,7 +233,7 @@ class MemoryLimiter:
         held = [s for s in limited if _need(ask, s.counter) > _left(s)]
         return denied(last(held).counter, is_held=True) if held else None
 
-    def _hold(self, ask: Ask, request: _Request | None, now_ms: int) -> _OpenCall:
+    def _hold(self, ask: Ask, request: Request | None, now_ms: int) -> OpenCall:
         standings = self._standings(ask.account_id, ask.counters, now_ms)
         output = None if ask.output_tokens is None else exact(ask.output_tokens)
         for standing in standings:
@@ -339,13 +258,13 @@ class MemoryLimiter:
                 held = 0
                 if not is_shared:
                     request.starts_ms[counter.id] = start_ms
-            holds.append(_Hold(counter, start_ms, held, 0 if _is_request(counter) else base))
+            holds.append(Hold(counter, start_ms, held, 0 if _is_request(counter) else base))
         if request is not None and ask.attempt is not None:
             request.numbers.add(ask.attempt.number)
             request.open += 1
             request.is_held = True
             self._store.requests[ask.account_id, ask.attempt.request] = request
-        return _OpenCall(
+        return OpenCall(
             ask.account_id, output, ask.attempt, request, holds, json.dumps(ask.memo, default=dict)
         )
 
@@ -354,7 +273,7 @@ class MemoryLimiter:
     def _end(
         self,
         account_id: str,
-        call: _OpenCall,
+        call: OpenCall,
         is_counted: bool,
         used: Mapping[Unit, int] | None,
         record: Mapping[str, Any] | None,
@@ -381,7 +300,7 @@ class MemoryLimiter:
         return Settled(is_counted, self._standings(account_id, counters, now_ms))
 
     def _end_attempt(
-        self, call: _OpenCall, request: _Request, is_counted: bool, is_late: bool, now_ms: int
+        self, call: OpenCall, request: Request, is_counted: bool, is_late: bool, now_ms: int
     ) -> bool:
         """Whether it is this attempt that counts as the request."""
         if not is_late:
@@ -411,13 +330,13 @@ class MemoryLimiter:
                 return
             # Its own window emptied: it is taken up again, unless another one runs.
             if window is None or _end_ms(counter_id, window.start_ms) <= now_ms:
-                window = windows[counter_id] = _Window(start_ms)
+                window = windows[counter_id] = Window(start_ms)
             held = 0
         window.used, window.held = max(window.used + used, 0), max(window.held + held, 0)
         if not window.used and not window.held:
             del windows[counter_id]
 
-    def _request_of(self, call: _OpenCall) -> _Request | None:
+    def _request_of(self, call: OpenCall) -> Request | None:
         if call.request is None or call.attempt is None:
             return None
         stored = self._store.requests.get((call.account_id, call.attempt.request))
@@ -440,33 +359,33 @@ class MemoryLimiter:
         for counter in counters:
             window = windows.get(counter.id)
             if window is None or _end_ms(counter.id, window.start_ms) <= now_ms:
-                window = _Window(now_ms)
+                window = Window(now_ms)
             standings.append(Standing(counter, window.start_ms / _MS, window.used, window.held))
         return tuple(standings)
 
-    def _window(self, account_id: str, counter: Counter, start_ms: int) -> _Window:
+    def _window(self, account_id: str, counter: Counter, start_ms: int) -> Window:
         """The one that began at `start_ms`, or a new one in place of what is over."""
         windows = self._store.accounts.setdefault(account_id, {})
         window = windows.get(counter.id)
         if window is None or window.start_ms != start_ms:
-            window = windows[counter.id] = _Window(start_ms)
+            window = windows[counter.id] = Window(start_ms)
         return window
 
-    def _open_calls(self, ask: Ask) -> dict[str, _OpenCall]:
+    def _open_calls(self, ask: Ask) -> dict[str, OpenCall]:
         return self._store.open.get((shard_of(ask.account_id), self._worker_id), {})
 
-    def _ended(self, call_id: str) -> _OpenCall | None:
+    def _ended(self, call_id: str) -> OpenCall | None:
         until_s, call = self._store.ended.get(call_id, (0.0, None))
         return call if call is not None and self._elapsed() < until_s else None
 
-    def _leave(self, call_id: str, call: _OpenCall) -> None:
+    def _leave(self, call_id: str, call: OpenCall) -> None:
         self._store.ended[call_id] = (self._elapsed() + LATE_S, call)
 
     def _ms(self, now_s: float | None) -> int:
         return round((self._now() if now_s is None else now_s) * _MS)
 
 
-def _may_join(request: _Request, attempt: Attempt, now_ms: int) -> bool:
+def _may_join(request: Request, attempt: Attempt, now_ms: int) -> bool:
     return (
         now_ms < request.until_ms
         and request.body_hash == attempt.body_hash
@@ -479,7 +398,7 @@ def _is_request(counter: Counter) -> bool:
     return counter.unit is Unit.REQUESTS
 
 
-def _is_shared(counter: Counter, request: _Request | None) -> bool:
+def _is_shared(counter: Counter, request: Request | None) -> bool:
     """Whether another attempt of the same request holds this counter already."""
     return request is not None and request.is_held and counter.id in request.starts_ms
 

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis
-
-from scalix_callbacks.store.connection import TIMEOUT_S
+from scalix_callbacks.store.connection import TIMEOUT_S, Client
 from scalix_callbacks.store.keys import SHARDS, outbox_key
 from scalix_callbacks.store.lua import Lua
 
@@ -32,7 +30,7 @@ class OutboxEntry:
 class RedisOutbox:
     """Reads what the settle script wrote. Any number may read at once: the ledger takes a record once."""
 
-    def __init__(self, redis: Redis, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, redis: Client, timeout_s: float = TIMEOUT_S) -> None:
         self._redis = redis
         self._lua = Lua(redis, timeout_s)
         self._first_shard = 0

@@ -6,7 +6,8 @@ import pytest
 
 from scalix_callbacks.store.connection import connect
 from scalix_callbacks.store.limiter import RedisLimiter
-from scalix_callbacks.store.memory import MemoryLimiter, MemoryStore
+from scalix_callbacks.store.memory import MemoryLimiter
+from scalix_callbacks.store.memory_store import MemoryStore
 from tests.contract.redis_server import RedisServer, left_behind, running_redis
 from tests.contract.world import PATIENCE_S, World, abandoned
 
@@ -14,6 +15,12 @@ from tests.contract.world import PATIENCE_S, World, abandoned
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     with running_redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster_node() -> Iterator[RedisServer]:
+    with running_redis(is_cluster=True) as server:
         yield server
 
 
@@ -27,7 +34,20 @@ def clean_redis(redis_server: RedisServer) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def redis_world(clean_redis: RedisServer) -> AsyncIterator[World]:
-    redis = connect(clean_redis.url, PATIENCE_S)
+    async for world in _world_of(clean_redis):
+        yield world
+
+
+@pytest.fixture
+async def cluster_world(cluster_node: RedisServer) -> AsyncIterator[World]:
+    cluster_node.client.flushall()
+    async for world in _world_of(cluster_node):
+        yield world
+    assert [] == left_behind(cluster_node.client)
+
+
+async def _world_of(server: RedisServer) -> AsyncIterator[World]:
+    redis = connect(server.url)
     world = World(lambda worker: RedisLimiter(redis, worker, abandoned, timeout_s=PATIENCE_S))
     yield world
     await world.end_all()
@@ -44,7 +64,7 @@ async def memory_world() -> AsyncIterator[World]:
     assert [] == [w for windows in store.accounts.values() for w in windows.values() if w.held]
 
 
-@pytest.fixture(params=["redis", "memory"])
+@pytest.fixture(params=["redis", "cluster", "memory"])
 def world(request: pytest.FixtureRequest) -> World:
     """Runs the test over every implementation of the contract."""
     made: World = request.getfixturevalue(f"{request.param}_world")

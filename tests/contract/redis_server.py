@@ -1,6 +1,7 @@
 """A real redis-server for tests, on a unix socket."""
 
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from redis import Redis
 
 from scalix_callbacks.cli.embedded_redis import redis_server
+from tests.system.gateway_process import wait_until
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,25 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis() -> Iterator[RedisServer]:
+def running_redis(*, is_cluster: bool = False) -> Iterator[RedisServer]:
+    """`is_cluster`: one node that serves all slots, and refuses a script that touches two of them."""
     # Not pytest's own folder: a socket's path must be short.
     folder = tempfile.mkdtemp(prefix="redis-")
-    socket = f"{folder}/r.sock"
-    options = ["--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
+    path = f"{folder}/r.sock"
+    port = _free_port() if is_cluster else 0
+    options = [
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--unixsocket",
+        path,
+        "--save",
+        "",
+        "--dir",
+        folder,
+    ]
+    options += ["--cluster-enabled", "yes"] if is_cluster else []
     process = subprocess.Popen([redis_server(), *options], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
@@ -35,13 +51,24 @@ def running_redis() -> Iterator[RedisServer]:
                 break
         else:
             raise AssertionError("redis-server ended before it was ready")
-        with Redis(unix_socket_path=socket) as client:
+        with Redis(unix_socket_path=path) as client:
             client.config_set("loglevel", "warning")  # nobody reads its output from here on
-            yield RedisServer(f"unix://{socket}", client, process)
+            if is_cluster:
+                client.execute_command("CLUSTER ADDSLOTS", *range(16_384))
+                wait_until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+            yield RedisServer(f"unix://{path}", client, process)
     finally:
         process.terminate()
         process.communicate()
         shutil.rmtree(folder)
+
+
+def _free_port() -> int:
+    """One whose port + 10,000, for the cluster's own talk, is a port as well."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    return port if port < 50_000 else port - 20_000
 
 
 def left_behind(client: Redis) -> list[str]:

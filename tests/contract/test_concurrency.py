@@ -15,7 +15,7 @@ TOKENS = replace(TOKENS_1D, amount=5_000)
 
 async def test_exactly_as_many_as_there_is_room_for(clean_redis: RedisServer) -> None:
     """200 calls over 4 workers, each with its own connections: 37 requests, no more and no fewer."""
-    clients = [connect(clean_redis.url, PATIENCE_S) for _ in range(4)]
+    clients = [connect(clean_redis.url) for _ in range(4)]
     workers = [RedisLimiter(c, f"w{i}", abandoned, timeout_s=PATIENCE_S) for i, c in enumerate(clients)]
     asks = [Ask(f"call-{i}", "ada", (REQUESTS, TOKENS), 50, 50, None, {}) for i in range(200)]
     pairs = [(ask, workers[i % 4]) for i, ask in enumerate(asks)]
@@ -43,7 +43,7 @@ async def test_exactly_as_many_as_there_is_room_for(clean_redis: RedisServer) ->
 
 async def test_tokens_are_not_overrun_either(clean_redis: RedisServer) -> None:
     """5,000 tokens at 300 a call are 16 calls; the rest waits for them."""
-    clients = [connect(clean_redis.url, PATIENCE_S) for _ in range(4)]
+    clients = [connect(clean_redis.url) for _ in range(4)]
     workers = [RedisLimiter(c, f"w{i}", abandoned, timeout_s=PATIENCE_S) for i, c in enumerate(clients)]
     asks = [Ask(f"call-{i}", "ada", (TOKENS,), 200, 100, None, {}) for i in range(200)]
     decisions = await asyncio.gather(*(workers[i % 4].admit(ask) for i, ask in enumerate(asks)))

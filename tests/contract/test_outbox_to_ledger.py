@@ -23,7 +23,8 @@ from scalix_callbacks.ledger.schema import usage_records
 from scalix_callbacks.ledger.usage_records import UsageRecords
 from scalix_callbacks.store.connection import connect as connect_redis
 from scalix_callbacks.store.limiter import LEASE_S, RedisLimiter
-from scalix_callbacks.store.memory import MemoryLimiter, MemoryStore
+from scalix_callbacks.store.memory import MemoryLimiter
+from scalix_callbacks.store.memory_store import MemoryStore
 from scalix_callbacks.store.outbox import OutboxEntry
 from tests.contract.world import NOON, REQUESTS_1D, REQUESTS_1H, Limiter, World
 

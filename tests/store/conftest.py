@@ -7,7 +7,6 @@ from redis.asyncio import Redis
 
 from scalix_callbacks.store.connection import connect
 from tests.contract.redis_server import RedisServer, left_behind, running_redis
-from tests.contract.world import PATIENCE_S
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +24,6 @@ def clean_redis(redis_server: RedisServer) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def redis(clean_redis: RedisServer) -> AsyncIterator[Redis]:
-    client = connect(clean_redis.url, PATIENCE_S)
+    client = connect(clean_redis.url)
     yield client
     await client.aclose()

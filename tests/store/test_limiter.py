@@ -71,13 +71,13 @@ async def test_a_stalled_redis_is_lost_in_time(clean_redis: RedisServer) -> None
 
 async def test_an_unknown_admission_is_released_when_redis_is_back(clean_redis: RedisServer) -> None:
     """Whichever comes through first: the admission that was on its way holds nothing in the end."""
-    hasty_client = connect(clean_redis.url, 0.05)
+    hasty_client = connect(clean_redis.url)
     hasty = RedisLimiter(hasty_client, "one", abandoned, timeout_s=0.05)
     with stalled(clean_redis):
         with pytest.raises(StoreLost):
             await hasty.admit(ASK)
         await hasty.release_unknown(ASK)
-    client = connect(clean_redis.url, PATIENCE_S)
+    client = connect(clean_redis.url)
     patient = RedisLimiter(client, "one", abandoned, timeout_s=PATIENCE_S)
     patient._unknown = hasty._unknown
     await patient.renew()
@@ -238,15 +238,15 @@ async def test_after_an_outage_the_others_come_first(
     other = RedisLimiter(redis, "other", abandoned, timeout_s=PATIENCE_S)
     await other.admit(ASK, now_s=NOON)
     broken = connect("unix:///nowhere/redis.sock")
-    limiter._lua._redis, kept = broken, limiter._lua._redis
     limiter._redis = broken
     with pytest.raises(StoreLost):
         await limiter.renew(now_s=NOON)
-    limiter._lua._redis = limiter._redis = kept
+    limiter._redis = redis
     await broken.aclose()
 
-    assert 0 == await limiter.reap(now_s=NOON + LEASE_S)
-    assert 1 == await limiter.reap(now_s=NOON + LEASE_S)
+    rounds = [await limiter.reap(now_s=NOON + LEASE_S) for _ in range(3)]
+
+    assert [0, 0, 1] == rounds
 
 
 async def test_renewing_keeps_the_number_of_shards(limiter: RedisLimiter, redis: Redis) -> None:
