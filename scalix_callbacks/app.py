@@ -1,28 +1,53 @@
 """The composition root: Settings → clients → Gateway; the only place where things are wired."""
 
 import asyncio
+import atexit
+import logging
 import os
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
-from redis.asyncio import Redis
-
+from scalix_callbacks.core.breaker import Breaker
+from scalix_callbacks.core.limits import Counter, Standing
+from scalix_callbacks.core.record import abandoned, windows_of
 from scalix_callbacks.core.redact import Redactor
+from scalix_callbacks.drain import Drainer
+from scalix_callbacks.ends import Ends
 from scalix_callbacks.gateway import Gateway
+from scalix_callbacks.kept import Kept
 from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.database import connect as connect_database
 from scalix_callbacks.ledger.database import migrate
 from scalix_callbacks.ledger.directory import Directory
+from scalix_callbacks.ledger.errors import DatabaseError
+from scalix_callbacks.ledger.usage_records import UsageRecords
+from scalix_callbacks.metering import Meter
+from scalix_callbacks.metrics import Metrics
 from scalix_callbacks.proxy import logs, runtime
 from scalix_callbacks.proxy.callbacks import ScalixCallbacks
 from scalix_callbacks.proxy.credentials import has_default_credentials
 from scalix_callbacks.proxy.internals import internal_fields
+from scalix_callbacks.proxy.served import max_output_of
 from scalix_callbacks.settings import Settings, SettingsError, load
 from scalix_callbacks.settings.secrets import secrets
 from scalix_callbacks.store.connection import Pulse
 from scalix_callbacks.store.connection import connect as connect_redis
+from scalix_callbacks.store.errors import StoreLost
+from scalix_callbacks.store.limiter import RENEW_S, RedisLimiter
+from scalix_callbacks.store.memory import MemoryLimiter
+from scalix_callbacks.store.memory_store import MemoryStore
 from scalix_callbacks.web.health import Health
+
+FLUSH_TIMEOUT_S = 10.0
+BREAKER_PAUSE_S = 1.0
+"""For how long after Redis was lost nobody waits for it."""
+
+_log = logging.getLogger("scalix.app")
 
 
 class App:
@@ -54,27 +79,95 @@ class App:
             now=lambda: datetime.now(UTC),
         )
         self.callbacks = ScalixCallbacks(settings.catalogue)
-        self._redis: Redis | None = connect_redis(environment.redis_url) if environment.redis_url else None
+        self._redis = connect_redis(environment.redis_url) if environment.redis_url else None
         self._pulse = Pulse(self._redis) if self._redis is not None else None
+        self._worker_id = f"w-{uuid4().hex}"
+        self.limiter = self._limiter()
+        self.records = UsageRecords(self._engine)
+        self._drainer = Drainer(self.limiter, self.records)
+        self._breaker = Breaker(BREAKER_PAUSE_S)
+        self._ends = Ends(self.limiter, self._breaker)
+        self._kept = Kept(self.records)
+        self.metrics = Metrics(os.environ.get("PROMETHEUS_MULTIPROC_DIR"))
+        self.meter = Meter(
+            self.limiter,
+            MemoryLimiter(MemoryStore(), self._worker_id, _record_of_abandoned),
+            self._ends,
+            self._breaker,
+            settings.tiers,
+            workers=environment.workers,
+            keep=self._kept.keep,
+            ended=self.metrics.ended,
+            chain_of=self.gateway.usable_chain,
+            max_output_of=max_output_of(settings.catalogue),
+        )
+        self._pending: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.is_stopping = False
+
+    def _limiter(self) -> RedisLimiter | MemoryLimiter:
+        if self._redis is not None:
+            return RedisLimiter(self._redis, self._worker_id, _record_of_abandoned)
+        _log.warning("No Redis is set: limits are this process's own. Set REDIS_URL, or use the launcher.")
+        return MemoryLimiter(MemoryStore(), self._worker_id, _record_of_abandoned)
+
+    async def standings(
+        self, account_id: str, counters: Sequence[Counter]
+    ) -> tuple[Sequence[Standing], float]:
+        """Where an account's counters stand, and the time. Raises StoreLost."""
+        return await self.limiter.standings(account_id, counters), time.time()
 
     async def start(self) -> None:
         if self._tasks:
             return
-        self._tasks.append(asyncio.create_task(self.directory.poll_forever()))
+        with suppress(StoreLost):  # which is no reason not to serve
+            await self.limiter.start()
+        # LiteLLM's own command ends without telling us.
+        atexit.register(self._kept.hand_in)
+        work = [
+            self._drainer.run_forever(),
+            self._ends.run_forever(),
+            self._kept.run_forever(),
+            self._keep_leases(),
+            self.directory.poll_forever(),
+        ]
         if self._pulse is not None:
-            self._tasks.append(asyncio.create_task(self._pulse.watch_forever()))
+            work.append(self._pulse.watch_forever())
+        self._tasks = [asyncio.create_task(each) for each in work]
 
     async def stop(self) -> None:
-        """Ends the background tasks and closes the clients."""
+        """Hands on what was settled, ends the background tasks, closes the clients."""
+        await self.meter.finish(FLUSH_TIMEOUT_S)
+        await self._ends.finish()
+        await self._drainer.drain_all(FLUSH_TIMEOUT_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await asyncio.wait_for(self._kept.look(is_last=True), FLUSH_TIMEOUT_S)
+        except (DatabaseError, TimeoutError) as error:
+            _log.error("%d records are left to the outbox (%s).", len(self._kept), type(error).__name__)
         self.directory.close()
+        self._drainer.close()
+        self._kept.close()
+        atexit.unregister(self._kept.hand_in)
         if self._redis is not None:
             await self._redis.aclose()
         self._engine.dispose()
+
+    async def _keep_leases(self) -> None:
+        """Tells the other workers that this one lives, and ends the calls of those that do not."""
+        while True:
+            try:
+                await self.limiter.renew()
+                await self.limiter.reap()
+                self._pending = await self.limiter.pending()
+            except StoreLost:
+                self._pending = None  # `Pulse` says so
+            except Exception:
+                _log.exception("Keeping the leases failed; it is tried again.")
+            self.metrics.state(is_store_lost=self._breaker.is_open, pending=self._pending)
+            await asyncio.sleep(RENEW_S)
 
     def health(self) -> Health:
         models = self.settings.catalogue.models
@@ -82,9 +175,16 @@ class App:
             is_stopping=self.is_stopping,
             redis_ok=self._pulse.is_ok if self._pulse is not None else None,
             database_silent_s=self.directory.silent_s,
+            pending_records=self._pending,
+            waiting_ends=self._ends.waiting,
+            is_draining=not self._drainer.is_failing,
             ready_models=sum(model.is_ready for model in models),
             all_models=len(models),
         )
+
+
+def _record_of_abandoned(memo: Mapping[str, Any], standings: Sequence[Standing]) -> Mapping[str, Any]:
+    return abandoned(memo, windows=windows_of(standings)).to_json()
 
 
 _built: list[App] = []

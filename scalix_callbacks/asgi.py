@@ -10,7 +10,7 @@ from typing import Any
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 from litellm.proxy import proxy_server
 from starlette.routing import Match
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Message, Scope
 
 from scalix_callbacks.app import App, build
 from scalix_callbacks.ledger.accounts import utc_now
@@ -19,7 +19,10 @@ from scalix_callbacks.proxy.litellm_config import PackConfig
 from scalix_callbacks.web.edge import Edge
 from scalix_callbacks.web.health import alive, health_route
 from scalix_callbacks.web.keys import KeyGenerator
+from scalix_callbacks.web.ledger import ledger_page, outbox_state
+from scalix_callbacks.web.metrics import metrics_page
 from scalix_callbacks.web.models import list_models, one_model
+from scalix_callbacks.web.user import user_page
 
 FLUSH_TIMEOUT_S = 10.0
 
@@ -51,10 +54,15 @@ def _wrap() -> ASGIApp:
         "/models": list_models(pack.gateway),
         "/v1/models": list_models(pack.gateway),
         "/v1/models/{id}": one_model(pack.gateway),
+        "/v1/user": user_page(pack.settings.tiers, pack),
+        "/metrics": metrics_page(pack.metrics.exposition),
+        "/scalix/admin/ledger": ledger_page(pack.records),
+        "/scalix/admin/outbox": outbox_state(pack.limiter),
     }
     edge = Edge(
         litellm_app,
         gateway=pack.gateway,
+        meter=pack.meter,
         own=own,
         exists=exists,
         max_body_bytes=pack.settings.environment.max_body_bytes,
@@ -81,6 +89,7 @@ def _lifespan(pack: App, litellms: _Lifespan) -> _Lifespan:
                 raise NotRegistered("LiteLLM did not take the pack: " + "; ".join(problems))
             for name in registration.dropped_deployments(pack.settings.catalogue.served_names()):
                 _log.error("LiteLLM dropped the model %s: its deployment is not valid for it.", name)
+            await _warm_up(app)
             await pack.start()
             try:
                 yield state
@@ -90,6 +99,33 @@ def _lifespan(pack: App, litellms: _Lifespan) -> _Lifespan:
                 await pack.stop()
 
     return lifespan
+
+
+async def _warm_up(litellm_app: ASGIApp) -> None:
+    """Lets LiteLLM do now what it does at the first request: building its routes takes a second, in which the
+    worker would serve nobody."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/scalix/warm-up",
+        "raw_path": b"/scalix/warm-up",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [],
+        "client": ("127.0.0.1", 0),
+        "server": ("127.0.0.1", 0),
+    }
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        pass
+
+    await litellm_app(scope, receive, send)
 
 
 async def _flush() -> None:

@@ -12,6 +12,7 @@ from scalix_callbacks.core.caller import OPERATOR, OPERATOR_ID, Caller, Role
 from scalix_callbacks.core.catalogue import Catalogue
 from scalix_callbacks.core.claims import Claims
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
+from scalix_callbacks.core.features import within
 from scalix_callbacks.core.keys import KEY_PREFIX, hash_key, is_key_shaped
 from scalix_callbacks.core.routes import Access, Endpoint, Route
 from scalix_callbacks.core.tiers import Tier, TierTable, matches_any, narrowed
@@ -127,14 +128,14 @@ class Gateway:
     # --- what --------------------------------------------------------------------------------
 
     def admit_body(self, caller: Caller, endpoint: Endpoint, body: Mapping[str, Any]) -> Screened:
-        """The body as it may go on to LiteLLM.
+        """The body as it may go on to LiteLLM, without what the caller's tier lacks.
 
         Raises:
             GatewayError: INVALID_REQUEST, or as `check_model`.
         """
         screened = screen(endpoint, body, internal=self._internal_fields, keep_unknown=caller.is_operator)
         self.check_model(caller, screened.model)
-        return screened
+        return within(screened, self.tier_of(caller))
 
     def check_model(self, caller: Caller, name: str) -> None:
         """Whether this caller may use this model, and whether it can be served.

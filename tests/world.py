@@ -2,18 +2,24 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from scalix_callbacks.core.breaker import Breaker
 from scalix_callbacks.core.catalogue import Catalogue, Deployment, Model
 from scalix_callbacks.core.keys import hash_key
 from scalix_callbacks.core.tiers import DEFAULT_TIERS, TierTable
+from scalix_callbacks.ends import Ends
 from scalix_callbacks.gateway import Gateway
 from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.database import connect, migrate
 from scalix_callbacks.ledger.directory import Directory
+from scalix_callbacks.metering import Meter
 from scalix_callbacks.proxy.internals import internal_fields
+from scalix_callbacks.store.memory import MemoryLimiter
+from scalix_callbacks.store.memory_store import MemoryStore
 
 MASTER_KEY = "sk-master-f00d0123456789abcdef"
 NOON = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
@@ -80,6 +86,25 @@ class World:
             callers=self.directory,
             internal_fields=internal_fields(),
             now=self.clock,
+        )
+        # Without limits: what a caller may ask is proven here, how much is proven elsewhere.
+        free_of = {"limits": (), "default_output_tokens": None}
+        unlimited = TierTable(tuple(replace(tier, **free_of) for tier in tiers.values()))
+        self.limiter = MemoryLimiter(MemoryStore(), "w-1", lambda memo, standings: memo)
+        self.records: list[Any] = []
+        breaker = Breaker(1.0)
+        self.meter = Meter(
+            self.limiter,
+            MemoryLimiter(MemoryStore(), "w-2", lambda memo, standings: memo),
+            Ends(self.limiter, breaker),
+            breaker,
+            unlimited,
+            workers=1,
+            keep=self.records.append,
+            ended=lambda call, outcome, usage: None,
+            chain_of=self.gateway.usable_chain,
+            max_output_of=lambda name: None,
+            now_s=lambda: self.clock().timestamp(),
         )
 
     def key(self, account_id: str = "ada", tier: str = "free", **fields: Any) -> str:

@@ -46,6 +46,10 @@ class DataDir:
     def redis(self) -> Path:
         return self.path / "redis"
 
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics"
+
     def prepare(self) -> None:
         """Makes the directory, readable by this user only.
 

@@ -3,6 +3,7 @@
 import os
 import resource
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -127,6 +128,7 @@ class _Start:
         self._data_dir.prepare()
         self._claim()
         self._prepare_database()
+        self._empty_metrics()
         key = find_key(self._settings, os.environ, self._options.env_file, self._data_dir.master_key_file)
         master_key = environment.master_key or kept_master_key(self._data_dir.master_key_file)
         self._drop_litellms_database()
@@ -144,6 +146,7 @@ class _Start:
             self._settings,
             master_key=master_key,
             redis_url=redis_url,
+            metrics_dir=self._data_dir.metrics,
             host=listener.getsockname()[0],
             port=port,
         )
@@ -258,6 +261,11 @@ class _Start:
                 make_sample_accounts(Accounts(engine))
         finally:
             engine.dispose()
+
+    def _empty_metrics(self) -> None:
+        """They count from the start of the launcher on; what an earlier one left is not added up."""
+        shutil.rmtree(self._data_dir.metrics, ignore_errors=True)
+        self._data_dir.metrics.mkdir(exist_ok=True)
 
     # What is told
 

@@ -14,6 +14,7 @@ import orjson
 
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
 from scalix_callbacks.core.routes import Endpoint
+from scalix_callbacks.core.tiers import Feature
 
 MAX_DEPTH = 64
 MAX_NODES = 500_000
@@ -35,12 +36,14 @@ class Screened:
         body: the fields let through, in the order given.
         model: the public model name asked for.
         options: `scalix_options`, for the pack alone; never part of `body`.
+        dropped: the features the caller's tier lacks, with whose fields it came.
     """
 
     body: dict[str, Any]
     model: str
     is_stream: bool
     options: Mapping[str, Any] | None
+    dropped: tuple[Feature, ...] = ()
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:

@@ -52,6 +52,10 @@ _ROUTES: dict[str, Route] = {
         Route("/models", _GET, Access.USER),
         Route("/v1/models", _GET, Access.USER),
         Route("/key/generate", _POST, Access.OPERATOR),
+        Route("/metrics", _GET, Access.OPERATOR),
+        Route("/scalix/admin/ledger", _GET, Access.OPERATOR),
+        Route("/scalix/admin/outbox", _GET, Access.OPERATOR),
+        Route("/v1/user", _GET, Access.USER),
         Route("/v1/messages", _POST, Access.USER, Endpoint.MESSAGES),
         *(
             Route(prefix + path, _POST, Access.USER, endpoint)

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError
 
 from scalix_callbacks.core.moments import parse_iso
-from scalix_callbacks.core.record import CallRecord
+from scalix_callbacks.core.record import CallRecord, Outcome
 from scalix_callbacks.ledger.database import reading, writing
 from scalix_callbacks.ledger.schema import UtcDateTime, usage_records, usage_rejects
 from scalix_callbacks.ledger.usage_rows import BadRecord, to_record, to_row
@@ -64,6 +64,14 @@ class UsageRecords:
                 reject["sha256"],
             )
         return inserted
+
+    def missing(self, call_ids: Collection[str]) -> set[str]:
+        """Which of these calls have no record yet, or only that of one given up for dead."""
+        there = select(usage_records.c.call_id).where(
+            usage_records.c.call_id.in_(list(call_ids)), usage_records.c.outcome != Outcome.ABANDONED
+        )
+        with reading(self._engine) as connection:
+            return set(call_ids) - set(connection.scalars(there))
 
     def page(
         self,

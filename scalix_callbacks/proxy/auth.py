@@ -1,5 +1,6 @@
 """LiteLLM's custom_auth: the same decisions as at our edge, where a request did not come through it."""
 
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -31,7 +32,7 @@ async def authenticate(request: Request, api_key: str | None) -> UserAPIKeyAuth:
     call = request.scope.get(CALL_IN_SCOPE)
     if isinstance(call, Call) and call.caller is not None:
         return to_litellm(call.caller)
-    call = Call(request_id=uuid4().hex)
+    call = Call(request_id=uuid4().hex, started_at_s=time.time())
     request.scope[CALL_IN_SCOPE] = call
     CURRENT_CALL.set(call)
     try:
@@ -56,8 +57,8 @@ async def _decide(request: Request, call: Call) -> Caller:
         caller = await gateway.act_for(claims, body.get("user"))
     if route.endpoint is not None:
         screened = gateway.admit_body(caller, route.endpoint, body)
-        _replace_body(request, screened.body)
-        call.endpoint, call.model = route.endpoint, screened.model
+        call.caller = caller
+        _replace_body(request, await runtime.meter().admit(call, route.endpoint, screened))
     return caller
 
 

@@ -2,20 +2,28 @@
 
 import json
 import logging
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from typing import Any
 
+import orjson
 from litellm.caching.caching import DualCache
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
-from scalix_callbacks.core.call import CURRENT_CALL, current_request_id
+from scalix_callbacks.core.answer_headers import answer_headers
+from scalix_callbacks.core.call import CURRENT_CALL, Call, current_request_id
 from scalix_callbacks.core.catalogue import Catalogue
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid, render
+from scalix_callbacks.core.record import Outcome
 from scalix_callbacks.core.routes import Endpoint
+from scalix_callbacks.core.usage import Usage
 from scalix_callbacks.proxy import runtime
 from scalix_callbacks.proxy.errors import AuthRefusal, ScalixProxyError, to_gateway_error
+from scalix_callbacks.proxy.served import Served, served_by
+from scalix_callbacks.proxy.stream_reading import StreamReading, is_finish, is_last_event
+from scalix_callbacks.proxy.whole_reading import tell_estimated, usage_of
 
 _log = logging.getLogger("scalix.calls")
 
@@ -43,6 +51,13 @@ class ScalixCallbacks(CustomLogger):
             if call.caller.models is not None:
                 # Their chains are the router's own, which knows tiers, but no narrowed key.
                 data["context_window_fallbacks"] = data["content_policy_fallbacks"] = []
+        if call.endpoint in (Endpoint.CHAT, Endpoint.COMPLETIONS) and call.is_stream:
+            # LiteLLM asks providers for the usage of a stream by itself, but for that of chat alone, and
+            # only where all deployments take this option. Anthropic's tell it anyway; LiteLLM takes it off.
+            data["stream_options"] = {**(data.get("stream_options") or {}), "include_usage": True}
+            if (logging := data.get("litellm_logging_obj")) is not None:
+                # Made before us; for providers without the option, what it has decides.
+                logging.stream_options = data["stream_options"]
         return data
 
     async def async_filter_deployments(
@@ -79,10 +94,15 @@ class ScalixCallbacks(CustomLogger):
         traceback_str: str | None = None,
     ) -> ScalixProxyError | None:
         """The failure as its caller may see it; None for what our auth refused: it says so itself."""
+        call = CURRENT_CALL.get()
         if isinstance(original_exception, AuthRefusal):
+            if call is not None:
+                await _settle_failed(call, original_exception.error.category)
             return None
         told = _told(original_exception)
-        if CURRENT_CALL.get() is None and told.category is ErrorCategory.INTERNAL:
+        if call is not None:
+            await _settle_failed(call, told.category)
+        if call is None and told.category is ErrorCategory.INTERNAL:
             # LiteLLM checks bodies before it asks who is calling; it raises a plain ValueError then.
             told = invalid("The request holds a field that is not open to callers. Remove it.")
         _leave_for_answer(told, original_exception)
@@ -91,26 +111,84 @@ class ScalixCallbacks(CustomLogger):
     async def async_post_call_success_hook(
         self, data: dict[str, Any], user_api_key_dict: UserAPIKeyAuth, response: Any
     ) -> Any:
-        """The answer, unless it is none."""
+        """A whole answer: settled before it leaves, and told what is left."""
         if response is None:
             # What LiteLLM makes of a provider's second 422 where `drop_params` is on.
             raise ScalixProxyError(GatewayError(ErrorCategory.INVALID_REQUEST), current_request_id())
         if getattr(response, "error", None):
             # An error under status 200, in the provider's words.
             raise ScalixProxyError(GatewayError(ErrorCategory.PROVIDER_ERROR), current_request_id())
+        call = CURRENT_CALL.get()
+        if call is None or call.admission is None:
+            return response
+        served = served_by(response)
+        used = usage_of(response, call.ask.prompt_tokens if call.ask is not None else 0)
+        tell_estimated(response, used)
+        await runtime.meter().settle(
+            call, Outcome.OK, used, model_used=served.model or call.model, provider=served.provider
+        )
+        told = runtime.meter().scalix(call, served.model)
+        if isinstance(response, dict):
+            response["scalix"] = told
+        else:
+            response.scalix = told
         return response
 
     async def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: UserAPIKeyAuth, response: Any, request_data: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
-        """The stream, with a failure in the middle told as one frame in our form, then its end."""
+        """The stream, settled at its end, however it ends: by itself, by a failure, by its client.
+
+        A failure in the middle is told as one frame in our form. A stream that ended well says last what was
+        used and what is left: in a chunk of ours, or in the last event where clients read no other.
+        """
+        call, reading, finish = CURRENT_CALL.get(), StreamReading(), None
         try:
             async for chunk in response:
-                yield chunk
+                if call is not None and call.first_token_at_s is None:
+                    call.first_token_at_s = time.time()
+                if (passed := reading.take(chunk)) is None:
+                    _check(reading)
+                    continue
+                if call is not None and call.ask is not None and is_last_event(passed):
+                    _, told = await _settle_ended(call, reading, response)
+                    passed.scalix = passed.response.scalix = told
+                if reading.is_empty and is_finish(passed):
+                    finish = passed  # until it is known whether there was an answer
+                else:
+                    yield passed
+                _check(reading)
+            if rest := reading.rest():
+                yield rest
+            _check(reading)
+            if finish is not None:
+                if not reading.is_answer(response):
+                    raise ScalixProxyError(GatewayError(ErrorCategory.PROVIDER_ERROR), current_request_id())
+                yield finish
         except Exception as error:
             # Not raised on: LiteLLM would tell the client the provider's own words.
+            failure = _told(error)
+            if call is not None:
+                await _settle_failed(call, failure.category, reading, served_by(reading.first, response))
             request_data["_litellm_skip_openai_stream_done"] = True
-            yield _error_frame(_told(error))
+            yield _error_frame(failure)
+            return
+        except BaseException:
+            if call is not None and call.ask is not None:
+                served = served_by(reading.first, response)
+                runtime.meter().settle_soon(
+                    call,
+                    Outcome.ABORTED,
+                    reading.usage(call.ask.prompt_tokens, is_cut=True),
+                    model_used=served.model or call.model,
+                    provider=served.provider,
+                )
+            raise
+        if call is None or call.ask is None or call.is_ending:
+            return
+        used, told = await _settle_ended(call, reading, response)
+        if call.endpoint in (Endpoint.CHAT, Endpoint.COMPLETIONS):
+            yield _last_chunk(call, reading.first, used, told)
 
     async def async_post_call_response_headers_hook(
         self,
@@ -120,14 +198,9 @@ class ScalixCallbacks(CustomLogger):
         request_headers: dict[str, str] | None = None,
         litellm_call_info: dict[str, Any] | None = None,
     ) -> dict[str, str]:
-        """What every answer carries."""
+        """What every answer carries; nothing where our edge puts it on."""
         call = CURRENT_CALL.get()
-        if call is None:
-            return {}
-        headers = {"x-scalix-request-id": call.request_id}
-        if call.caller is not None and call.caller.tier is not None:
-            headers["x-scalix-tier"] = call.caller.tier
-        return headers
+        return {} if call is None or call.is_at_edge else answer_headers(call)
 
     def _is_ready(self, deployment: dict[str, Any]) -> bool:
         model = self._catalogue.find_listed(str(deployment.get("model_name")))
@@ -149,6 +222,12 @@ HOOKS = (
 """What must be registered for the promises to hold; the doctor and every start check it."""
 
 
+def _check(reading: StreamReading) -> None:
+    """Raises GatewayError: the provider told a failure within its answer."""
+    if reading.has_failed:
+        raise GatewayError(ErrorCategory.PROVIDER_ERROR)
+
+
 def _told(error: Exception) -> GatewayError:
     """The failure in our terms, logged once and without the provider's words."""
     told = to_gateway_error(error)
@@ -163,6 +242,67 @@ def _told(error: Exception) -> GatewayError:
         call.model if call else None,
         current_request_id(),
     )
+    return told
+
+
+async def _settle_ended(call: Call, reading: StreamReading, source: Any) -> tuple[Usage, dict[str, Any]]:
+    """Settles a stream that ended by itself: what it used, and the `scalix` object."""
+    served = served_by(reading.first, source)
+    used = reading.usage(call.ask.prompt_tokens if call.ask is not None else 0, source)
+    await runtime.meter().settle(
+        call, Outcome.OK, used, model_used=served.model or call.model, provider=served.provider
+    )
+    return used, runtime.meter().scalix(call, served.model)
+
+
+async def _settle_failed(
+    call: Call, category: ErrorCategory, reading: StreamReading | None = None, served: Served | None = None
+) -> None:
+    """Gives back what a failed call held, but for what of its answer had arrived.
+
+    A client that left before the answer is charged for the prompt: its provider was at work already.
+    """
+    if call.ask is None:
+        return
+    by = served or Served()
+    if category is ErrorCategory.CLIENT_CLOSED:
+        used = (reading or StreamReading()).usage(call.ask.prompt_tokens, is_cut=True)
+        await runtime.meter().settle(
+            call, Outcome.ABORTED, used, model_used=by.model or call.model, provider=by.provider
+        )
+        return
+    received = (
+        None if reading is None or reading.is_empty else reading.usage(call.ask.prompt_tokens, is_cut=True)
+    )
+    await runtime.meter().settle(
+        call, Outcome.ERROR, received, category=category, model_used=by.model, provider=by.provider
+    )
+
+
+def _last_chunk(call: Call, first: Any, used: Usage, scalix: dict[str, Any]) -> bytes:
+    """The one usage chunk of a stream, in the form every client reads: no name, `choices` empty."""
+    chunk: dict[str, Any] = {
+        "id": getattr(first, "id", None) or f"chatcmpl-{call.request_id}",
+        "object": getattr(first, "object", None) or "chat.completion.chunk",
+        "created": getattr(first, "created", None) or int(call.started_at_s),
+        "model": call.model,
+        "choices": [],
+        "usage": _usage_told(used),
+        "scalix": scalix,
+    }
+    return b"data: " + orjson.dumps(chunk) + b"\n\n"
+
+
+def _usage_told(used: Usage) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "prompt_tokens": used.prompt_tokens,
+        "completion_tokens": used.completion_tokens,
+        "total_tokens": used.total_tokens,
+    }
+    if used.cached_tokens is not None:
+        told["prompt_tokens_details"] = {"cached_tokens": used.cached_tokens}
+    if used.reasoning_tokens is not None:
+        told["completion_tokens_details"] = {"reasoning_tokens": used.reasoning_tokens}
     return told
 
 
@@ -186,8 +326,8 @@ def _leave_for_answer(told: GatewayError, error: Exception) -> None:
 
 def _error_frame(error: GatewayError) -> bytes:
     call = CURRENT_CALL.get()
-    body = json.dumps({"error": render(error, current_request_id())})
+    body: dict[str, Any] = {"error": render(error, current_request_id())}
     if call is not None and call.endpoint is Endpoint.MESSAGES:
-        # Anthropic's clients know errors by this event's name.
-        return f"event: error\ndata: {body}\n\n".encode()
-    return f"data: {body}\n\n".encode()
+        # Anthropic's clients know errors by the event's name, or by its type.
+        return b"event: error\ndata: " + json.dumps({**body, "type": "error"}).encode() + b"\n\n"
+    return b"data: " + json.dumps(body).encode() + b"\n\n"

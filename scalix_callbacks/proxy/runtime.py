@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from scalix_callbacks.gateway import Gateway
+from scalix_callbacks.metering import Meter
 
 
 class Runtime(Protocol):
@@ -10,6 +11,9 @@ class Runtime(Protocol):
 
     @property
     def gateway(self) -> Gateway: ...
+
+    @property
+    def meter(self) -> Meter: ...
 
     async def start(self) -> None:
         """Starts what runs in the background; any number of calls start it once."""
@@ -32,3 +36,7 @@ async def running() -> Gateway:
 
 def gateway() -> Gateway:
     return _current[0].gateway
+
+
+def meter() -> Meter:
+    return _current[0].meter

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from starlette.types import Message, Send
 
+from scalix_callbacks.core.answer_headers import answer_headers
 from scalix_callbacks.core.call import Call
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, render, response_headers
 from scalix_callbacks.core.routes import Endpoint
@@ -60,6 +61,8 @@ class Answer:
         self._has_ended = False
         self.is_litellms = False
         self.has_started = False
+        self.status: int | None = None
+        self.category: ErrorCategory | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -78,7 +81,11 @@ class Answer:
         if self._has_ended:
             return
         self._has_ended = True
-        body = orjson.dumps({"error": render(error, self._call.request_id)})
+        self.category = error.category
+        told: dict[str, Any] = {"error": render(error, self._call.request_id)}
+        if self._call.endpoint is Endpoint.MESSAGES:
+            told["type"] = "error"  # which Anthropic's clients take errors by
+        body = orjson.dumps(told)
         if self.has_started:
             if self._is_stream:
                 await self._send({"type": "http.response.body", "body": self._frame(body)})
@@ -132,17 +139,21 @@ class Answer:
         await self._send({"type": "http.response.body", "body": shown, "more_body": more})
 
     async def _send_start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        self.has_started = True
+        self.has_started, self.status = True, status
         caller = self._call.caller
+        ours = {
+            name.encode(): value.encode("latin-1", "replace")
+            for name, value in answer_headers(self._call).items()
+        }
         hidden = () if caller is not None and caller.is_operator else _HIDDEN_PREFIXES
         kept = [
             (name, value)
             for name, value in headers
-            if name.lower() not in _REPLACED and not (hidden and name.lower().startswith(hidden))
+            if (lowered := name.lower()) not in _REPLACED
+            and lowered not in ours
+            and not (hidden and lowered.startswith(hidden))
         ]
-        kept.append((b"x-scalix-request-id", self._call.request_id.encode()))
-        if caller is not None and caller.tier is not None:
-            kept.append((b"x-scalix-tier", caller.tier.encode()))
+        kept += ours.items()
         await self._send({"type": "http.response.start", "status": status, "headers": kept})
 
     def _in_our_form(self) -> GatewayError:

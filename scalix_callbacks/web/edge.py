@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,8 +17,11 @@ from scalix_callbacks.core.caller import OPERATOR, Caller
 from scalix_callbacks.core.claims import read_claims, refuse_query_credentials
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
 from scalix_callbacks.core.headers import for_litellm
+from scalix_callbacks.core.record import Outcome
 from scalix_callbacks.core.routes import Access, Route, find_route
+from scalix_callbacks.core.usage import UNKNOWN
 from scalix_callbacks.gateway import Gateway
+from scalix_callbacks.metering import Meter
 from scalix_callbacks.web.answer import Answer
 
 BODY_TIMEOUT_S = 60.0
@@ -45,6 +49,7 @@ class Edge:
         litellm: ASGIApp,
         *,
         gateway: Gateway,
+        meter: Meter,
         own: Mapping[str, ASGIApp],
         exists: Callable[[Scope], bool],
         max_body_bytes: int,
@@ -52,6 +57,7 @@ class Edge:
     ) -> None:
         self._litellm = litellm
         self._gateway = gateway
+        self._meter = meter
         self._own = own
         self._exists = exists
         self._max_body_bytes = max_body_bytes
@@ -67,7 +73,7 @@ class Edge:
                 await self._litellm(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Call(request_id=uuid4().hex)
+        call = Call(request_id=uuid4().hex, started_at_s=time.time(), is_at_edge=True)
         token = CURRENT_CALL.set(call)
         answer = Answer(send, call, is_head=scope["method"] == "HEAD")
         try:
@@ -82,7 +88,21 @@ class Edge:
             _log.exception("unexpected error request_id=%s", call.request_id, exc_info=error)
             await answer.refuse(GatewayError(ErrorCategory.INTERNAL))
         finally:
+            self._end(call, answer)
             CURRENT_CALL.reset(token)
+
+    def _end(self, call: Call, answer: Answer) -> None:
+        """Settles what no hook has settled: LiteLLM calls none when, for one, the client left before the
+        first chunk of a stream."""
+        if call.ask is None or call.is_ending:
+            return
+        prompt_only = UNKNOWN.completed(prompt_tokens=call.ask.prompt_tokens, completion_tokens=0)
+        if answer.status is not None and answer.status >= 400 and answer.status != 499:
+            self._meter.settle_soon(call, Outcome.ERROR, category=answer.category)
+        elif answer.status is None or answer.status == 499 or call.is_stream:
+            self._meter.settle_soon(call, Outcome.ABORTED, prompt_only)
+        else:
+            self._meter.settle_soon(call, Outcome.OK, prompt_only)
 
     async def _serve(self, call: Call, scope: Scope, receive: Receive, answer: Answer) -> None:
         route = find_route(scope["path"])
@@ -110,7 +130,7 @@ class Edge:
                 call.caller = caller = await self._gateway.act_for(claims, (raw or {}).get("user"))
             if route.endpoint is not None and raw is not None:
                 screened = self._gateway.admit_body(caller, route.endpoint, raw)
-                call.endpoint, call.model, body = route.endpoint, screened.model, screened.body
+                body = await self._meter.admit(call, route.endpoint, screened)
         await self._pass_on(call, caller, scope, receive, answer, route, body)
 
     async def _pass_on(

@@ -26,6 +26,9 @@ class Health:
         redis_ok: None: none is configured.
         database_silent_s: seconds since it last answered; None: it never did.
         ready_models, all_models: public models with credentials, and all.
+        pending_records: on their way to the ledger, of all workers; None: Redis does not tell.
+        waiting_ends: calls this worker ended that Redis has not heard of.
+        is_draining: records reach the ledger.
     """
 
     is_stopping: bool
@@ -33,6 +36,9 @@ class Health:
     database_silent_s: float | None
     ready_models: int
     all_models: int
+    pending_records: int | None = 0
+    waiting_ends: int = 0
+    is_draining: bool = True
 
     @property
     def database(self) -> State:
@@ -51,6 +57,10 @@ class Health:
         return State.OK if self.redis_ok else State.DOWN
 
     @property
+    def outbox(self) -> State:
+        return State.DEGRADED if self.waiting_ends or not self.is_draining else State.OK
+
+    @property
     def proxy(self) -> State:
         return State.DOWN if self.is_stopping else State.OK
 
@@ -59,7 +69,7 @@ class Health:
         """DOWN when nobody can be served, DEGRADED when some cannot."""
         if State.DOWN in (self.proxy, self.database, self.providers):
             return State.DOWN
-        parts = {self.proxy, self.database, self.providers, self.redis or State.OK}
+        parts = {self.proxy, self.database, self.providers, self.outbox, self.redis or State.OK}
         return State.OK if parts == {State.OK} else State.DEGRADED
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +81,11 @@ class Health:
             "database": {
                 "status": self.database,
                 "last_answer_s_ago": None if silent_s is None else round(silent_s, 1),
+            },
+            "outbox": {
+                "status": self.outbox,
+                "pending_records": self.pending_records,
+                "calls_waiting_for_redis": self.waiting_ends,
             },
             "providers": {
                 "status": self.providers,

@@ -52,7 +52,13 @@ def test_a_worker_finds_what_really_holds(variables: dict[str, str], level: str,
     settings = Settings(read_environment(values), tmp_path / "c.yaml", DEFAULT_TIERS, Catalogue(()))
 
     environment = worker_environment(
-        values, settings, master_key="sk-made", redis_url="unix:///r", host="0.0.0.0", port=4001
+        values,
+        settings,
+        master_key="sk-made",
+        redis_url="unix:///r",
+        metrics_dir=tmp_path / "metrics",
+        host="0.0.0.0",
+        port=4001,
     )
 
     assert ("sk-made", "unix:///r", "0.0.0.0", "4001", level) == tuple(
@@ -61,4 +67,5 @@ def test_a_worker_finds_what_really_holds(variables: dict[str, str], level: str,
     )
     assert str(tmp_path / "c.yaml") == environment["CONFIG_FILE_PATH"]
     assert f"sqlite:///{tmp_path / 'scalix.db'}" == environment["SCALIX_DATABASE_URL"]
+    assert str(tmp_path / "metrics") == environment["PROMETHEUS_MULTIPROC_DIR"]
     assert "SCALIX_DEMO_URL" not in environment

@@ -1,7 +1,7 @@
 """Our caller, as LiteLLM is told."""
 
 import pytest
-from litellm.proxy._types import LitellmUserRoles
+from litellm.proxy._types import LitellmUserRoles, UserAPIKeyAuth
 
 from scalix_callbacks.core.caller import OPERATOR, Caller, Role
 from scalix_callbacks.core.keys import hash_key
@@ -46,3 +46,24 @@ def test_litellms_own_limits_stay_unset() -> None:
         told.max_parallel_requests,
         told.models,
     )
+
+
+@pytest.mark.parametrize("caller", [BY_KEY, NAMED, OPERATOR])
+def test_a_copied_user_is_as_good_as_a_validated_one(caller: Caller) -> None:
+    """Field by field what LiteLLM's own constructor makes; can go with the copy, when that costs nothing."""
+    role = LitellmUserRoles.PROXY_ADMIN if caller.is_operator else LitellmUserRoles.INTERNAL_USER
+    validated = UserAPIKeyAuth(
+        api_key=caller.key_hash or hash_key(caller.id), user_id=caller.id, user_role=role
+    )
+
+    assert validated == to_litellm(caller)
+
+
+def test_what_litellm_notes_on_one_call_is_not_seen_by_the_next() -> None:
+    """No container is shared."""
+    first, second = to_litellm(BY_KEY), to_litellm(BY_KEY)
+    first.metadata["noted"] = True
+
+    assert {} == second.metadata
+    shared = [name for name, value in first.__dict__.items() if value is second.__dict__[name]]
+    assert [] == [name for name in shared if isinstance(first.__dict__[name], dict | list | set)]

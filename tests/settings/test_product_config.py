@@ -148,14 +148,18 @@ async def failing_provider(status: int) -> AsyncIterator[tuple[str, list[str]]]:
 @pytest.fixture
 def _as_configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """LiteLLM with our settings, and without the pauses between its tries."""
-    for key in ("num_retries_per_request", "drop_params", "expose_router_debug_in_errors"):
+    taken = (
+        *("num_retries_per_request", "drop_params", "expose_router_debug_in_errors"),
+        "DEFAULT_MAX_RETRIES",
+    )
+    for key in taken:
         monkeypatch.setattr(litellm, key, CONFIG["litellm_settings"][key])
     monkeypatch.setattr(Router, "_time_to_sleep_before_retry", lambda *args, **kwargs: 0)
     yield
     litellm.callbacks.clear()
 
 
-async def calls(model: str, status: int, **request: Any) -> list[str]:
+async def calls(model: str, status: int, *, embeds: bool = False, **request: Any) -> list[str]:
     """The models asked for, in order, when everything fails with `status`."""
     async with failing_provider(status) as (address, asked):
         entries = [
@@ -173,9 +177,12 @@ async def calls(model: str, status: int, **request: Any) -> list[str]:
         ]
         router = Router(model_list=entries, **CONFIG["router_settings"])
         with pytest.raises(Exception):  # noqa: B017  # LiteLLM's class for the status
-            await router.acompletion(
-                model=model, messages=[{"role": "user", "content": "x"}], metadata={}, **request
-            )
+            if embeds:
+                await router.aembedding(model=model, input="x", metadata={}, **request)
+            else:
+                await router.acompletion(
+                    model=model, messages=[{"role": "user", "content": "x"}], metadata={}, **request
+                )
         router.discard()
         await close_litellm_async_clients()
         litellm.in_memory_llm_clients_cache.flush_cache()
@@ -190,6 +197,15 @@ NAMES = sorted({entry["model_name"] for entry in CONFIG["model_list"] if "*" not
 async def test_one_attempt_makes_at_most_six_calls(status: int) -> None:
     """Spec E3, whatever fails and however, with LiteLLM's own walk along the chains."""
     counted = {model: len(await calls(model, status)) for model in NAMES}
+
+    assert {} == {model: count for model, count in counted.items() if count > MAX_PROVIDER_CALLS}
+
+
+@pytest.mark.usefixtures("_as_configured")
+@pytest.mark.parametrize("status", [429, 500])
+async def test_embeddings_keep_to_the_six_calls(status: int) -> None:
+    """There LiteLLM would let OpenAI's client repeat each try by itself: nine calls of one model."""
+    counted = {model: len(await calls(model, status, embeds=True)) for model in ("gpt-4", "gpt-4.1")}
 
     assert {} == {model: count for model, count in counted.items() if count > MAX_PROVIDER_CALLS}
 

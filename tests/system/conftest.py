@@ -1,6 +1,7 @@
 """One real gateway with a scripted provider, shared by the tests of this folder that do not stop it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ MODELS = (
     "anthropic/*",
 )
 CHAINS = [{"free-gemini-pro": ["free-gemini-flash"]}]
+UNLIMITED = {"tiers": {"free": {"limits": []}, "pro": {"limits": []}}}
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +31,19 @@ def provider() -> Iterator[DemoProviderServer]:
 def gateway(
     provider: DemoProviderServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
-    """Two workers, with a configuration outside the project that names nothing of ours."""
-    folder = tmp_path_factory.mktemp("gateway")
+    """Two workers without limits, with a configuration outside the project that names nothing of ours."""
+    yield from _running(provider, tmp_path_factory.mktemp("gateway"), scalix=UNLIMITED)
+
+
+@pytest.fixture(scope="session")
+def limited(
+    provider: DemoProviderServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GatewayProcess]:
+    """The same with the tiers' own limits."""
+    yield from _running(provider, tmp_path_factory.mktemp("limited"))
+
+
+def _running(provider: DemoProviderServer, folder: Path, **sections: object) -> Iterator[GatewayProcess]:
     served = {"api_base": provider.base_url, "api_key": UPSTREAM_KEY}
     models = {name: {"model": f"openai/{'*' if '*' in name else 'demo'}", **served} for name in MODELS}
     models["free-without-key"] = {"model": "openai/demo", "api_key": "os.environ/NOBODY_SETS_THIS"}
@@ -39,6 +52,7 @@ def gateway(
         folder / "elsewhere.yaml",
         models,
         router_settings={"fallbacks": CHAINS, "num_retries": 0, "disable_cooldowns": True},
+        **sections,
     )
     process = GatewayProcess(config, folder / "data", workers=2)
     yield process

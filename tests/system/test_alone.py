@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
+from scalix_callbacks.ledger.database import connect
+from scalix_callbacks.ledger.usage_records import UsageRecords
 from tests.system.gateway_process import (
     MASTER_KEY,
     ROOT,
@@ -28,8 +30,9 @@ DEEP = json.loads("[" * 200 + "]" * 200)
 class LiteLLM:
     """A plain LiteLLM proxy, as its own command starts it."""
 
-    def __init__(self, url: str, log: Path, provider: DemoProviderServer) -> None:
-        self.url, self.log, self.provider = url, log, provider
+    def __init__(self, url: str, folder: Path, provider: DemoProviderServer) -> None:
+        self.url, self.log, self.provider = url, folder / "alone.log", provider
+        self.database = folder / "data" / "scalix.db"
 
     def post(self, path: str, body: object, **headers: str) -> httpx.Response:
         credential = {"authorization": f"Bearer {MASTER_KEY}"}
@@ -88,7 +91,7 @@ def litellm(provider: DemoProviderServer, tmp_path_factory: pytest.TempPathFacto
         )
     url = f"http://127.0.0.1:{port}"
     wait_until(lambda: _is_alive(url, process, log), 90)
-    yield LiteLLM(url, log, provider)
+    yield LiteLLM(url, folder, provider)
     process.terminate()
     process.wait(timeout=30)
 
@@ -110,6 +113,25 @@ def test_calls_are_identified_and_answered(litellm):
     assert (200, "free") == (plain.status_code, plain.headers["x-scalix-tier"])
     assert "data: [DONE]" in stream.text
     assert plain.headers["x-scalix-request-id"] != stream.headers["x-scalix-request-id"]
+
+
+def test_limits_hold_and_every_call_is_recorded(litellm):
+    """11 calls, one of which fails: 10 answered, told what is left, and one record each."""
+    body = {"model": "free-gemini-flash", "user": "thrifty", "messages": ASK, "max_tokens": 3}
+    failed = {**body, "messages": [{"role": "user", "content": "[demo fail=500]"}]}
+    answers = [litellm.post(CHAT, failed)]
+    answers += [litellm.post(CHAT, {**body, "stream": i % 2 == 0}) for i in range(11)]
+    engine = connect(f"sqlite:///{litellm.database}")
+    records = UsageRecords(engine)
+    found = wait_until(lambda: len(rows := records.page("thrifty")[0]) >= 11 and rows, 15)
+    engine.dispose()
+
+    assert [502] + [200] * 10 + [429] == [answer.status_code for answer in answers]
+    assert "RATE_LIMIT_EXCEEDED" == answers[-1].json()["error"]["code"]
+    assert "5" == answers[5].headers["x-ratelimit-remaining-requests-1h"]
+    assert '"scalix":{"tier":"free"' in answers[1].text
+    assert "free" == answers[2].json()["scalix"]["tier"]
+    assert ["error"] + ["ok"] * 10 == [record["outcome"] for record in found]
 
 
 @pytest.mark.parametrize(

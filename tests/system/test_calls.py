@@ -164,5 +164,5 @@ def test_health_is_open_and_says_what_is_there(gateway):
     answer = httpx.get(f"{gateway.url}/v1/health")
 
     assert 200 == answer.status_code
-    assert {"status", "proxy", "redis", "database", "providers"} == set(answer.json())
+    assert {"status", "proxy", "redis", "database", "outbox", "providers"} == set(answer.json())
     assert 200 == httpx.head(f"{gateway.url}/health").status_code

@@ -176,7 +176,9 @@ def test_the_apps_options_reach_no_provider(gateway, provider):
     sent = [set(call["request_keys"]) for call in provider.tally()["calls"]]
 
     assert 2 == len(sent)
-    assert all(keys <= {"model", "messages", "max_tokens", "max_completion_tokens"} for keys in sent), sent
+    assert all(
+        keys <= {"model", "messages", "max_tokens", "max_completion_tokens", "stream"} for keys in sent
+    ), sent
 
 
 MALFORMED = {

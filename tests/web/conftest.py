@@ -110,6 +110,7 @@ class Site:
         self.edge = Edge(
             self.inner,
             gateway=world.gateway,
+            meter=world.meter,
             own=own,
             exists=self.inner.exists,
             max_body_bytes=MAX_BODY_BYTES,

@@ -490,7 +490,9 @@ async def test_anthropics_clients_get_the_event_they_know(site: Site, key: str) 
     _, on_chat, _ = await streamed(site, stream(CHUNK, FOREIGN), key)
 
     assert on_messages[1].startswith('event: error\ndata: {"error":')
+    assert on_messages[1].endswith('"type":"error"}')
     assert on_chat[1].startswith('data: {"error":')
+    assert on_chat[1].endswith("}}")
 
 
 async def test_a_models_words_are_not_taken_for_an_error(site: Site, key: str) -> None:

@@ -23,6 +23,8 @@ OK, DEGRADED, DOWN = State.OK, State.DEGRADED, State.DOWN
         ({"redis_ok": False}, DEGRADED, 200),
         ({"database_silent_s": 60.1}, DEGRADED, 200),
         ({"redis_ok": False, "database_silent_s": 9_999.0}, DEGRADED, 200),
+        ({"is_draining": False}, DEGRADED, 200),
+        ({"waiting_ends": 1}, DEGRADED, 200),
         # nobody can
         ({"is_stopping": True}, DOWN, 503),
         ({"database_silent_s": None}, DOWN, 503),
@@ -53,6 +55,7 @@ def test_all_that_is_known_is_said() -> None:
         "proxy": {"status": "ok"},
         "redis": {"status": "ok"},
         "database": {"status": "ok", "last_answer_s_ago": 1.2},
+        "outbox": {"status": "ok", "pending_records": 0, "calls_waiting_for_redis": 0},
         "providers": {"status": "ok", "models_with_credentials": 3, "models": 4},
     }
 

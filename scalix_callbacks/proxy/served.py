@@ -1,0 +1,63 @@
+"""Which deployment served an answer, by what LiteLLM notes on it; and the most it can answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import litellm
+from litellm.proxy import proxy_server
+
+from scalix_callbacks.core.catalogue import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """`model`: the public name; None where LiteLLM does not say, or serves a pattern."""
+
+    model: str | None = None
+    provider: str | None = None
+
+
+def served_by(*answers: Any) -> Served:
+    """Told by the first of `answers` that names a deployment: an answer of LiteLLM's, or a chunk of one.
+
+    A chunk knows best: before the first one, another deployment may have taken a stream over.
+    """
+    router = proxy_server.llm_router
+    for answer in answers:
+        deployment_id = _noted(answer, "model_id")
+        if router is None or not isinstance(deployment_id, str):
+            continue
+        deployment = router.get_deployment(deployment_id)
+        if deployment is None:
+            continue
+        name, params = str(deployment.model_name), deployment.litellm_params
+        provider = params.custom_llm_provider or params.model.partition("/")[0]
+        return Served(None if "*" in name else name, provider if provider in litellm.provider_list else None)
+    return Served()
+
+
+def _noted(answer: Any, name: str) -> Any:
+    """What LiteLLM noted; it keeps its notes as a dict or as an object, on the answer or in it."""
+    field = "_hidden_params"
+    notes = answer.get(field) if isinstance(answer, dict) else getattr(answer, field, None)
+    return notes.get(name) if isinstance(notes, dict) else getattr(notes, name, None)
+
+
+def max_output_of(catalogue: Catalogue) -> Callable[[str], int | None]:
+    """Public model name → the most output tokens that all its deployments can give; None: not known."""
+
+    @lru_cache(maxsize=10_000)
+    def most(name: str) -> int | None:
+        model = catalogue.find(name)
+        limits = [_max_output(d.model) for d in model.deployments if d.is_ready] if model else []
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    return most
+
+
+def _max_output(model: str) -> int | None:
+    known = litellm.model_cost.get(model) or litellm.model_cost.get(model.split("/", 1)[-1]) or {}
+    limit = known.get("max_output_tokens")
+    return limit if isinstance(limit, int) and limit > 0 else None

@@ -1,0 +1,324 @@
+"""A call is admitted, settled and recorded once, also while the store is lost: never over, never phantom."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from scalix_callbacks.core.bodies import Screened
+from scalix_callbacks.core.breaker import Breaker
+from scalix_callbacks.core.call import Call
+from scalix_callbacks.core.caller import OPERATOR, Caller, Role
+from scalix_callbacks.core.errors import ErrorCategory, GatewayError
+from scalix_callbacks.core.limits import Ask, Decision, Settled, counters_of
+from scalix_callbacks.core.record import Outcome, abandoned, windows_of
+from scalix_callbacks.core.routes import Endpoint
+from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Limit, Tier, TierTable, Unit
+from scalix_callbacks.core.tiers import StoreLost as OnStoreLost
+from scalix_callbacks.core.usage import Usage
+from scalix_callbacks.ends import Ends
+from scalix_callbacks.metering import Meter
+from scalix_callbacks.store.errors import StoreLost
+from scalix_callbacks.store.memory import MemoryLimiter
+from scalix_callbacks.store.memory_store import MemoryStore
+
+NOW_S = 1_800_000_000.0
+USED = Usage(10, 20)
+LIMITS = (Limit(4, Unit.REQUESTS, HOUR_S), Limit(1_000, Unit.TOKENS, DAY_S))
+TIERS = TierTable(
+    (
+        Tier("free", ("*",), LIMITS, default_output_tokens=50, upgrade_to="pro"),
+        Tier("pro", ("*",), LIMITS, default_output_tokens=50, on_store_lost=OnStoreLost.ADMIT),
+    )
+)
+
+
+class Store(MemoryLimiter):
+    """A limiter that gets lost: before what it is asked takes effect, or after."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(), "w-1", _record, now=lambda: NOW_S)
+        self.is_lost = self.is_lost_after = False
+        self.asked = 0
+
+    async def admit(self, ask: Ask, **now: Any) -> Decision:
+        self._before()
+        decision = await super().admit(ask)
+        self._after()
+        return decision
+
+    async def settle(self, ask: Ask, **how: Any) -> Settled | None:
+        self._before()
+        settled = await super().settle(ask, **how)
+        self._after()
+        return settled
+
+    async def drain(self, ask: Ask, **how: Any) -> Settled | None:
+        self._before()
+        settled = await super().drain(ask, **how)
+        self._after()
+        return settled
+
+    def _before(self) -> None:
+        self.asked += 1
+        if self.is_lost:
+            raise StoreLost("away")
+
+    def _after(self) -> None:
+        if self.is_lost_after:
+            raise StoreLost("the answer was lost")
+
+
+def _record(memo: Any, standings: Any) -> Any:
+    return abandoned(memo, windows=windows_of(standings)).to_json()
+
+
+class Desk:
+    """One worker of two, with its store."""
+
+    def __init__(self) -> None:
+        self.elapsed_s = 0.0
+        self.store = Store()
+        self.breaker = Breaker(1.0)
+        self.ends = Ends(self.store, self.breaker, elapsed=lambda: self.elapsed_s)
+        self.kept: dict[str, Any] = {}
+        self.ended: list[Outcome] = []
+        self.meter = Meter(
+            self.store,
+            MemoryLimiter(MemoryStore(), "w-2", _record, now=lambda: NOW_S),
+            self.ends,
+            self.breaker,
+            TIERS,
+            workers=2,
+            keep=lambda record: self.kept.__setitem__(record["call_id"], record),
+            ended=lambda call, outcome, usage: self.ended.append(outcome),
+            chain_of=lambda caller, model: (),
+            max_output_of=lambda name: None,
+            now_s=lambda: NOW_S,
+            elapsed=lambda: self.elapsed_s,
+        )
+
+    async def admit(self, tier: str = "free", **fields: Any) -> Call:
+        caller = OPERATOR if tier == "operator" else Caller("ada", tier, Role.USER)
+        call = Call(request_id="r", started_at_s=NOW_S, caller=caller, **fields)
+        body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+        await self.meter.admit(call, Endpoint.CHAT, Screened(body, "m", False, None))
+        return call
+
+    async def used(self, tier: str = "free") -> tuple[int, int, int]:
+        """Requests, tokens; and what is held of either."""
+        standings = await self.store.standings("ada", counters_of(TIERS[tier]))
+        return standings[0].used, standings[1].used, sum(standing.held for standing in standings)
+
+    async def comes_back(self) -> None:
+        self.store.is_lost = self.store.is_lost_after = False
+        self.elapsed_s += 10
+        await self.meter.finish(5)
+        await self.ends.retry()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def refused(desk: Desk, tier: str) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        await desk.admit(tier)
+    return caught.value
+
+
+async def test_a_call_is_settled_and_recorded_once(desk: Desk) -> None:
+    """Whoever says its end a second time changes nothing."""
+    call = await desk.admit()
+    await desk.meter.settle(call, Outcome.OK, USED)
+    await desk.meter.settle(call, Outcome.ERROR)
+    desk.meter.settle_soon(call, Outcome.ABORTED)
+
+    assert (1, 30, 0) == await desk.used()
+    assert ["ok"] == [record["outcome"] for record in desk.kept.values()]
+    assert (1, [Outcome.OK]) == (await desk.store.pending(), desk.ended)
+
+
+async def test_a_failed_call_gives_everything_back(desk: Desk) -> None:
+    """Its record says so."""
+    await desk.meter.settle(await desk.admit(), Outcome.ERROR, category=ErrorCategory.PROVIDER_ERROR)
+
+    assert (0, 0, 0) == await desk.used()
+    assert [(0, "PROVIDER_ERROR")] == [
+        (record["requests_counted"], record["error_category"]) for record in desk.kept.values()
+    ]
+
+
+async def test_a_lost_store_refuses_the_free_tier(desk: Desk) -> None:
+    """503 that says when to come again; after the first, nobody waits for the store."""
+    desk.store.is_lost = True
+    errors = [await refused(desk, "free") for _ in range(3)]
+
+    assert {ErrorCategory.SERVICE_UNAVAILABLE} == {error.category for error in errors}
+    assert {5.0} == {error.retry_after_s for error in errors}
+    assert 1 == desk.store.asked
+    await desk.comes_back()
+    assert (0, 0, 0) == await desk.used()
+
+
+async def test_one_call_a_second_tries_the_lost_store(desk: Desk) -> None:
+    """And the first that succeeds lets everybody through again."""
+    desk.store.is_lost = True
+    await refused(desk, "free")
+    desk.store.is_lost = False
+    await refused(desk, "free")
+    desk.elapsed_s += 1
+    await desk.admit()
+    await desk.admit()
+
+    assert 3 == desk.store.asked
+
+
+async def test_a_lost_store_lets_pro_go_on_with_a_workers_share(desk: Desk) -> None:
+    """Half of four requests, one of two workers; then 503. Rate headers are absent meanwhile."""
+    desk.store.is_lost = True
+    calls = [await desk.admit("pro") for _ in range(2)]
+    error = await refused(desk, "pro")
+    for call in calls:
+        await desk.meter.settle(call, Outcome.OK, USED)
+
+    assert ErrorCategory.SERVICE_UNAVAILABLE is error.category
+    assert [(), ()] == [call.figures for call in calls]
+    assert desk.meter.scalix(calls[0], None)["usage"]["remaining_requests"] is None
+    assert (2, 2) == (desk.ends.waiting, len(desk.kept))
+
+
+async def test_what_went_on_without_the_store_is_counted_once_it_is_back(desk: Desk) -> None:
+    """Also beyond the limit, each call and each record once."""
+    for _ in range(3):
+        await desk.meter.settle(await desk.admit("pro"), Outcome.OK, USED)
+    desk.store.is_lost = True
+    for _ in range(2):
+        await desk.meter.settle(await desk.admit("pro"), Outcome.OK, USED)
+    await desk.comes_back()
+    await desk.comes_back()
+
+    assert (5, 150, 0) == await desk.used("pro")
+    assert (0, 5, 5) == (desk.ends.waiting, await desk.store.pending(), len(desk.kept))
+
+
+async def test_a_failed_call_without_the_store_gives_its_share_back(desk: Desk) -> None:
+    """Three failures leave room for the two calls of the share."""
+    desk.store.is_lost = True
+    for _ in range(3):
+        await desk.meter.settle(await desk.admit("pro"), Outcome.ERROR)
+    for _ in range(2):
+        await desk.admit("pro")
+
+    assert ErrorCategory.SERVICE_UNAVAILABLE is (await refused(desk, "pro")).category
+
+
+@pytest.mark.parametrize("tier", ["free", "pro"])
+async def test_an_admission_whose_answer_was_lost_holds_nothing_in_the_end(desk: Desk, tier: str) -> None:
+    """It took effect: the refused call's is released, the call that went on is settled as usual."""
+    desk.store.is_lost_after = True
+    if tier == "free":
+        await refused(desk, tier)
+    else:
+        await desk.meter.settle(await desk.admit(tier), Outcome.OK, USED)
+    await desk.comes_back()
+
+    assert ((0, 0, 0) if tier == "free" else (1, 30, 0)) == await desk.used(tier)
+
+
+@pytest.mark.parametrize("lost", ["is_lost", "is_lost_after"])
+async def test_a_call_that_ends_without_the_store_is_settled_when_it_is_back(desk: Desk, lost: str) -> None:
+    """Whether or not the lost settlement took effect: once."""
+    call = await desk.admit()
+    setattr(desk.store, lost, True)
+    await desk.meter.settle(call, Outcome.OK, USED)
+
+    assert 1 == desk.ends.waiting
+    await desk.comes_back()
+    assert (1, 30, 0) == await desk.used()
+    assert (0, 1) == (desk.ends.waiting, await desk.store.pending())
+
+
+async def test_nobody_limits_the_operator(desk: Desk) -> None:
+    """Nor does a lost store."""
+    desk.store.is_lost = True
+    calls = [await desk.admit("operator") for _ in range(10)]
+    for call in calls:
+        await desk.meter.settle(call, Outcome.OK, USED)
+    await desk.comes_back()
+
+    assert 10 == await desk.store.pending()
+
+
+async def test_a_settlement_that_is_cancelled_is_done_later(desk: Desk) -> None:
+    """LiteLLM cancels its hooks when the client hangs up."""
+    call, gate = await desk.admit(), asyncio.Event()
+    settle = desk.store.settle
+
+    async def slow(ask: Ask, **how: Any) -> Settled | None:
+        await gate.wait()
+        return await settle(ask, **how)
+
+    desk.store.settle = slow  # type: ignore[method-assign]
+    task = asyncio.create_task(desk.meter.settle(call, Outcome.OK, USED))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.set()
+    await desk.comes_back()
+
+    assert (1, 30, 0) == await desk.used()
+
+
+async def test_an_admission_that_is_cancelled_is_released(desk: Desk) -> None:
+    """Nobody would settle it."""
+    admit = desk.store.admit
+
+    async def slow(ask: Ask, **now: Any) -> Decision:
+        decision = await admit(ask)
+        await asyncio.Event().wait()
+        return decision
+
+    desk.store.admit = slow  # type: ignore[method-assign]
+    task = asyncio.create_task(desk.admit())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await desk.comes_back()
+
+    assert (0, 0, 0) == await desk.used()
+
+
+async def test_a_worker_that_ends_ends_its_calls(desk: Desk) -> None:
+    """As aborted, charged for the prompt."""
+    call = await desk.admit()
+    await desk.meter.finish(5)
+
+    assert call.ask is not None
+    assert (1, call.ask.prompt_tokens, 0) == await desk.used()
+    assert ["aborted"] == [record["outcome"] for record in desk.kept.values()]
+
+
+async def test_a_worker_that_ends_tells_what_waits(desk: Desk) -> None:
+    """The store came back, and nobody has tried it since."""
+    call = await desk.admit()
+    desk.store.is_lost = True
+    await desk.meter.settle(call, Outcome.OK, USED)
+    desk.store.is_lost = False
+    await desk.ends.finish()
+
+    assert ((1, 30, 0), 0) == (await desk.used(), desk.ends.waiting)
+
+
+async def test_the_record_says_which_attempt_counts(desk: Desk) -> None:
+    """Of two that succeed, the first; the kept record of the second is corrected."""
+    first = await desk.admit(client_request_id="u:attempt-1")
+    second = await desk.admit(client_request_id="u:attempt-2")
+    for call in (first, second):
+        await desk.meter.settle(call, Outcome.OK, USED)
+
+    assert [1, 0] == [record["requests_counted"] for record in desk.kept.values()]
+    assert (1, 60, 0) == await desk.used()
