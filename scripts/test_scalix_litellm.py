@@ -1,0 +1,15 @@
+#!/usr/bin/env python3
+"""Smoke-test a running gateway as a client would use it; --help says how."""
+
+import sys
+
+try:
+    from scalix_callbacks.cli.smoke import main
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"{missing.name} is not installed for {sys.executable}."
+        " Run this with .venv/bin/python, or install it as README.md says."
+    )
+
+if __name__ == "__main__":
+    sys.exit(main())
