@@ -10,12 +10,13 @@ from typing import Any
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 from litellm.proxy import proxy_server
 from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Scope
 
 from scalix_callbacks.app import App, build
 from scalix_callbacks.ledger.accounts import utc_now
 from scalix_callbacks.proxy import registration
 from scalix_callbacks.proxy.litellm_config import PackConfig
+from scalix_callbacks.proxy.warm_up import warm_up
 from scalix_callbacks.web.edge import Edge
 from scalix_callbacks.web.health import alive, health_route
 from scalix_callbacks.web.keys import KeyGenerator
@@ -89,7 +90,7 @@ def _lifespan(pack: App, litellms: _Lifespan) -> _Lifespan:
                 raise NotRegistered("LiteLLM did not take the pack: " + "; ".join(problems))
             for name in registration.dropped_deployments(pack.settings.catalogue.served_names()):
                 _log.error("LiteLLM dropped the model %s: its deployment is not valid for it.", name)
-            await _warm_up(app)
+            await warm_up(app)
             await pack.start()
             try:
                 yield state
@@ -99,33 +100,6 @@ def _lifespan(pack: App, litellms: _Lifespan) -> _Lifespan:
                 await pack.stop()
 
     return lifespan
-
-
-async def _warm_up(litellm_app: ASGIApp) -> None:
-    """Lets LiteLLM do now what it does at the first request: building its routes takes a second, in which the
-    worker would serve nobody."""
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": "/scalix/warm-up",
-        "raw_path": b"/scalix/warm-up",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [],
-        "client": ("127.0.0.1", 0),
-        "server": ("127.0.0.1", 0),
-    }
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        pass
-
-    await litellm_app(scope, receive, send)
 
 
 async def _flush() -> None:
