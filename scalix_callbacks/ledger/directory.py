@@ -182,6 +182,8 @@ class _Memory(Generic[_Found]):
 async def _query(executor: Executor, read: Callable[[], _Result]) -> _Result:
     loop = asyncio.get_running_loop()
     try:
-        return await asyncio.wait_for(loop.run_in_executor(executor, read), QUERY_TIMEOUT_S)
+        # Not wait_for: on Python 3.11 it swallows a cancellation that comes together with the answer.
+        async with asyncio.timeout(QUERY_TIMEOUT_S):
+            return await loop.run_in_executor(executor, read)
     except TimeoutError:
         raise DatabaseError(f"The database did not answer within {QUERY_TIMEOUT_S:g} s.") from None
