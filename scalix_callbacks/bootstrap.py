@@ -5,8 +5,10 @@ from pathlib import Path
 from litellm.proxy import proxy_server
 
 from scalix_callbacks.app import build
+from scalix_callbacks.proxy import repairs
 
 # LiteLLM sets this before it loads callbacks; it is how `litellm --config …` alone tells us the file.
 _named = proxy_server.user_config_file_path
 
+repairs.install()
 callbacks = build(Path(_named) if _named else None).callbacks

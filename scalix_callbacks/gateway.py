@@ -189,7 +189,7 @@ class Gateway:
 
     def tier_of(self, caller: Caller) -> Tier | None:
         """The caller's tier; None for the operator, whom nothing limits."""
-        return None if caller.tier is None else self._tiers[caller.tier]
+        return caller.tier_in(self._tiers)
 
     def _not_in_tier(self, tier: Tier, name: str) -> GatewayError:
         needed = self._tiers.next_permitting(name)
@@ -232,6 +232,7 @@ class Gateway:
             key_id=identity.key.id,
             key_hash=key_hash,
             models=identity.key.models,
+            limit_overrides=identity.account.limit_overrides,
         )
 
     async def _named(self, user: str, claimed_tier: str | None) -> Caller:
@@ -245,7 +246,8 @@ class Gateway:
             tier = claimed_tier or ("pro" if user.startswith(KEY_PREFIX) else "free")
             if tier not in self._tiers:
                 tier = self._lowest
-        return Caller(id=user, tier=tier, role=Role.USER)
+        overrides = () if account is None else account.limit_overrides
+        return Caller(id=user, tier=tier, role=Role.USER, limit_overrides=overrides)
 
     def _tier_name(self, account: Account, now: datetime) -> str:
         if account.suspended_at is not None:

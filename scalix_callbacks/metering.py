@@ -289,8 +289,7 @@ class Meter:
         call.prompt = None if tier is None else upgrade_prompt(tier, self._tiers, figures)
 
     def _tier(self, call: Call) -> Tier | None:
-        name = call.caller.tier if call.caller is not None else None
-        return None if name is None else self._tiers[name]
+        return None if call.caller is None else call.caller.tier_in(self._tiers)
 
 
 def _merged(admitted: Sequence[Standing], settled: Sequence[Standing]) -> list[Standing]:

@@ -15,7 +15,15 @@ from scalix_callbacks.core.claims import Claims
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.core.keys import hash_key
 from scalix_callbacks.core.routes import Access, Endpoint, Route, find_route
-from scalix_callbacks.core.tiers import DEFAULT_TIERS, Tier, TierTable, matches_any
+from scalix_callbacks.core.tiers import (
+    DEFAULT_TIERS,
+    HOUR_S,
+    LimitOverride,
+    Tier,
+    TierTable,
+    Unit,
+    matches_any,
+)
 from scalix_callbacks.gateway import Gateway
 from scalix_callbacks.ledger.errors import DatabaseError
 from scalix_callbacks.ledger.identity import Account, ApiKey, Identity
@@ -66,6 +74,17 @@ async def test_a_key_is_its_accounts(world: World) -> None:
     )
 
     assert expected == await world.gateway.identify(Claims(credential=secret))
+
+
+async def test_a_caller_has_the_accounts_own_limits(world: World) -> None:
+    """By its key as by its name, when the operator acts for it."""
+    secret = world.key("ada", "pro")
+    hourly = LimitOverride(Unit.REQUESTS, HOUR_S, 500)
+    world.accounts.override_limits("ada", [hourly])
+    by_key = await world.gateway.identify(Claims(credential=secret))
+    by_name = await world.gateway.act_for(Claims(credential=MASTER_KEY), "ada")
+
+    assert [(hourly,)] * 2 == [by_key.limit_overrides, by_name.limit_overrides]
 
 
 async def test_the_master_key_is_the_operators(world: World) -> None:

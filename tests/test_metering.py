@@ -13,7 +13,7 @@ from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.core.limits import Ask, Decision, Settled, counters_of
 from scalix_callbacks.core.record import Outcome, abandoned, windows_of
 from scalix_callbacks.core.routes import Endpoint
-from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Limit, Tier, TierTable, Unit
+from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Limit, LimitOverride, Tier, TierTable, Unit
 from scalix_callbacks.core.tiers import StoreLost as OnStoreLost
 from scalix_callbacks.core.usage import Usage
 from scalix_callbacks.ends import Ends
@@ -98,8 +98,11 @@ class Desk:
             elapsed=lambda: self.elapsed_s,
         )
 
-    async def admit(self, tier: str = "free", **fields: Any) -> Call:
-        caller = OPERATOR if tier == "operator" else Caller("ada", tier, Role.USER)
+    async def admit(
+        self, tier: str = "free", limit_overrides: tuple[LimitOverride, ...] = (), **fields: Any
+    ) -> Call:
+        caller = Caller("ada", tier, Role.USER, limit_overrides=limit_overrides)
+        caller = OPERATOR if tier == "operator" else caller
         call = Call(request_id="r", started_at_s=NOW_S, caller=caller, **fields)
         body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
         await self.meter.admit(call, Endpoint.CHAT, Screened(body, "m", False, None))
@@ -120,6 +123,17 @@ class Desk:
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
+
+
+async def test_an_accounts_own_limits_hold(desk: Desk) -> None:
+    """Above its tier's, and no further."""
+    own = (LimitOverride(Unit.REQUESTS, HOUR_S, 12),)
+    for _ in range(12):
+        await desk.admit(limit_overrides=own)
+    with pytest.raises(GatewayError) as caught:
+        await desk.admit(limit_overrides=own)
+
+    assert ErrorCategory.RATE_LIMIT_EXCEEDED is caught.value.category
 
 
 async def refused(desk: Desk, tier: str) -> GatewayError:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from scalix_callbacks.core.durations import parse_duration
-from scalix_callbacks.core.tiers import Limit, Tier, TierTable, Unit
+from scalix_callbacks.core.tiers import Limit, LimitOverride, Tier, TierTable, Unit
 from scalix_callbacks.ledger.account_rules import AccountError
 from scalix_callbacks.ledger.accounts import MAX_PAGE, Accounts, utc_now
 from scalix_callbacks.ledger.database import DatabaseError, connect, migrate
@@ -154,6 +154,23 @@ def _parser() -> argparse.ArgumentParser:
     _add_moment(setting, "--until", "when the tier ends; default: never")
     tier("list", "List the tiers of the configuration, lowest first.", _tier_list)
 
+    limit = topic("limits", "How much they may use.")
+    _add_user(limit("show", "Show what limits an account.", _limits_show))
+    setting = limit("set", "Give an account limits of its own, over its tier's.", _limits_set)
+    _add_user(setting)
+    setting.add_argument(
+        "limits",
+        nargs="+",
+        type=_override,
+        metavar="LIMIT",
+        help="requests/1h=500, tokens/1d=none or usd/30d=12.50",
+    )
+    clear = limit("clear", "Let the tier's limits hold again.", _limits_clear)
+    _add_user(clear)
+    clear.add_argument(
+        "windows", nargs="*", type=_window, metavar="LIMIT", help="e.g. requests/1h; default: all"
+    )
+
     key = topic("keys", "What they call with.")
     create = key("create", "Create a key and show it, this once.", _keys_create)
     _add_user(create)
@@ -212,6 +229,30 @@ def _usd(text: str) -> int:
     return int(Decimal(text).scaleb(9))
 
 
+def _override(text: str) -> LimitOverride:
+    """`requests/1h=500`"""
+    name, _, value = text.partition("=")
+    unit, window_s = _window(name)
+    if value == "none":
+        return LimitOverride(unit, window_s, None)
+    if unit is Unit.USD:
+        return LimitOverride(unit, window_s, _usd(value))
+    if not (value.isascii() and value.isdigit() and len(value) <= 16):
+        raise argparse.ArgumentTypeError("needs an amount, or none: requests/1h=500, tokens/1d=none")
+    return LimitOverride(unit, window_s, int(value))
+
+
+def _window(text: str) -> tuple[Unit, int]:
+    """`requests/1h`"""
+    unit, _, window = text.partition("/")
+    try:
+        return Unit(unit), int(parse_duration(window).total_seconds())
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be {', '.join(Unit)}, a slash and a window, such as requests/1h"
+        ) from None
+
+
 def _page(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_PAGE):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MAX_PAGE}")
@@ -248,12 +289,15 @@ def _accounts_list(arguments: argparse.Namespace, office: Office) -> Answer:
 
 
 def _accounts_show(arguments: argparse.Namespace, office: Office) -> Answer:
+    account = office.accounts.get_account(arguments.user)
     keys = office.accounts.list_keys(arguments.user)
-    account = office.accounts.find_account(arguments.user)
-    assert account is not None  # list_keys would have refused, and accounts are never deleted
     answer = _told("", account, office)
-    data = answer.data | {"keys": [_key_data(key, office.now) for key in keys]}
-    return Answer(data, f"{answer.text}\n\n{_key_table(keys, office.now)}")
+    limits = _limits_told("", account, office)
+    data = answer.data | {
+        "limit_overrides": limits.data["overrides"],
+        "keys": [_key_data(key, office.now) for key in keys],
+    }
+    return Answer(data, f"{answer.text}\n\n{limits.text}\n\n{_key_table(keys, office.now)}")
 
 
 def _accounts_suspend(arguments: argparse.Namespace, office: Office) -> Answer:
@@ -285,6 +329,20 @@ def _tier_list(arguments: argparse.Namespace, office: Office) -> Answer:
     ]
     text = _table(("TIER", "LIMITS", "MODELS", "UPGRADE"), rows, "There are no tiers.")
     return Answer({"tiers": [_tier_data(tier) for tier in tiers]}, text)
+
+
+def _limits_show(arguments: argparse.Namespace, office: Office) -> Answer:
+    return _limits_told("", office.accounts.get_account(arguments.user), office)
+
+
+def _limits_set(arguments: argparse.Namespace, office: Office) -> Answer:
+    account = office.accounts.override_limits(arguments.user, arguments.limits)
+    return _limits_told(f"The account {account.id} has limits of its own now.", account, office)
+
+
+def _limits_clear(arguments: argparse.Namespace, office: Office) -> Answer:
+    account = office.accounts.restore_limits(arguments.user, arguments.windows or None)
+    return _limits_told(f"The limits of the account {account.id} are changed.", account, office)
 
 
 def _keys_create(arguments: argparse.Namespace, office: Office) -> Answer:
@@ -341,6 +399,27 @@ def _told(sentence: str, account: Account, office: Office) -> Answer:
     data = _account_data(account, office.now)
     lines = [f"{name}: {'-' if value is None else value}" for name, value in data.items()]
     return Answer(data, "\n".join(filter(None, (sentence, *lines))))
+
+
+def _limits_told(sentence: str, account: Account, office: Office) -> Answer:
+    """What limits the account, each with where it comes from."""
+    name = account.tier_at(office.now)
+    _check_tier(name, office.tiers)
+    tier = office.tiers[name]
+    own = {(override.unit, override.window_s): override for override in account.limit_overrides}
+    of_tier = [limit for limit in tier.limits if (limit.unit, limit.window_s) not in own]
+    rows = [
+        *((_limit_text(limit), f"tier {tier.name}") for limit in of_tier),
+        *((_limit_text(override), "the account") for override in own.values()),
+    ]
+    data = {
+        "id": account.id,
+        "tier": tier.name,
+        "limits": [_limit_data(limit) for limit in tier.overridden(account.limit_overrides).limits],
+        "overrides": [_limit_data(override) for override in own.values()],
+    }
+    table = _table(("LIMIT", "FROM"), rows, "Nothing limits this account.")
+    return Answer(data, "\n\n".join(filter(None, (sentence, table))))
 
 
 def _shown_once(secret: str, key: ApiKey, office: Office) -> Answer:
@@ -411,21 +490,25 @@ def _key_table(keys: Iterable[ApiKey], now: datetime) -> str:
 def _tier_data(tier: Tier) -> dict[str, Any]:
     return {
         "name": tier.name,
-        "limits": [
-            {
-                "unit": limit.unit.value,
-                "window_s": limit.window_s,
-                "limit": _usd_text(limit.amount) if limit.unit is Unit.USD else limit.amount,
-            }
-            for limit in tier.limits
-        ],
+        "limits": [_limit_data(limit) for limit in tier.limits],
         "models": list(tier.models),
         "upgrade_to": tier.upgrade_to,
     }
 
 
-def _limit_text(limit: Limit) -> str:
-    amount = _usd_text(limit.amount) if limit.unit is Unit.USD else f"{limit.amount:,}"
+def _limit_data(limit: Limit | LimitOverride) -> dict[str, Any]:
+    return {
+        "unit": limit.unit.value,
+        "window_s": limit.window_s,
+        "limit": _usd_text(limit.amount) if limit.unit is Unit.USD else limit.amount,
+    }
+
+
+def _limit_text(limit: Limit | LimitOverride) -> str:
+    if limit.amount is None:
+        amount = "any number of"
+    else:
+        amount = f"{_usd_text(limit.amount)}" if limit.unit is Unit.USD else f"{limit.amount:,}"
     for unit_s, unit in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
         if limit.window_s % unit_s == 0:
             return f"{amount} {limit.unit.value}/{limit.window_s // unit_s}{unit}"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scalix_callbacks.core.tiers import LimitOverride, Tier, TierTable
+
 OPERATOR_ID = "operator"
 """The account name under which the master key's own calls are recorded."""
 
@@ -25,6 +27,7 @@ class Caller:
         key_id: public id of the API key used; None for the master key.
         key_hash: SHA-256 of the API key, hex; None for the master key, also where it acts for a named user.
         models: patterns that narrow the tier's models; None: the whole tier.
+        limit_overrides: of the account, whatever its tier.
         recorded_user: the `user` an operator named beside an `X-Scalix-Key`; recorded, never limited.
     """
 
@@ -34,7 +37,12 @@ class Caller:
     key_id: str | None = None
     key_hash: str | None = None
     models: tuple[str, ...] | None = None
+    limit_overrides: tuple[LimitOverride, ...] = ()
     recorded_user: str | None = None
+
+    def tier_in(self, tiers: TierTable) -> Tier | None:
+        """The tier with this account's own limits; None for the operator's own calls, which have none."""
+        return None if self.tier is None else tiers[self.tier].overridden(self.limit_overrides)
 
     @property
     def is_operator(self) -> bool:

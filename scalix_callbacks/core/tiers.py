@@ -1,12 +1,15 @@
 """Tiers: named sets of models, limits and features, as data."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 HOUR_S = 3_600
 DAY_S = 86_400
+MAX_AMOUNT = 2**53 - 1
+"""Counters live in Lua doubles, exact up to here."""
+MAX_WINDOW_S = 366 * DAY_S
 
 
 class Unit(StrEnum):
@@ -47,6 +50,18 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitOverride:
+    """For one account: another amount of its tier's limit on `unit` in `window_s`, or a limit the tier lacks.
+
+    `amount` is that of a `Limit`; None: no limit.
+    """
+
+    unit: Unit
+    window_s: int
+    amount: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tier:
     """A named set of models, limits and features.
 
@@ -70,6 +85,21 @@ class Tier:
 
     def permits(self, model: str) -> bool:
         return matches_any(model, self.models)
+
+    def overridden(self, overrides: tuple[LimitOverride, ...]) -> "Tier":
+        """This tier with the limits of one account."""
+        if not overrides:
+            return self
+        amounts: dict[tuple[Unit, int], int | None] = {
+            (limit.unit, limit.window_s): limit.amount for limit in self.limits
+        }
+        amounts |= {(override.unit, override.window_s): override.amount for override in overrides}
+        limits = tuple(
+            Limit(amount, unit, window_s)
+            for (unit, window_s), amount in amounts.items()
+            if amount is not None
+        )
+        return replace(self, limits=limits)
 
 
 class TierTable(Mapping[str, Tier]):

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from scalix_callbacks.core.keys import hash_key, is_key_shaped
+from scalix_callbacks.core.tiers import LimitOverride, Unit
 from scalix_callbacks.ledger.account_rules import AccountNotFound, KeyNotFound
 from scalix_callbacks.ledger.identity import Account, ApiKey, Identity
 from scalix_callbacks.ledger.schema import accounts, api_keys, change_counter
@@ -20,6 +21,7 @@ ACCOUNT_COLUMNS = (
     accounts.c.max_budget_nano_usd,
     accounts.c.suspended_at,
     accounts.c.created_at,
+    accounts.c.limit_overrides,
 )
 KEY_COLUMNS = (
     api_keys.c.id,
@@ -66,7 +68,8 @@ def existing_account(connection: Connection, account_id: str) -> Account:
 
 
 def add_account(connection: Connection, account: Account, change_no: int) -> None:
-    connection.execute(insert(accounts).values(**asdict(account), change_no=change_no))
+    row = asdict(account) | {"limit_overrides": to_json(account.limit_overrides), "change_no": change_no}
+    connection.execute(insert(accounts).values(row))
 
 
 def update_account(
@@ -100,7 +103,17 @@ def revoke(connection: Connection, which: ColumnElement[bool], moment: datetime,
 
 
 def to_account(row: Sequence[Any]) -> Account:
-    return Account(*row)
+    account = Account(*row)
+    return replace(account, limit_overrides=tuple(map(_to_override, row[-1] or ())))
+
+
+def to_json(overrides: Sequence[LimitOverride]) -> list[dict[str, Any]] | None:
+    """What the column `limit_overrides` holds."""
+    return [asdict(override) for override in overrides] or None
+
+
+def _to_override(stored: Mapping[str, Any]) -> LimitOverride:
+    return LimitOverride(Unit(stored["unit"]), stored["window_s"], stored["amount"])
 
 
 def to_key(row: Sequence[Any]) -> ApiKey:

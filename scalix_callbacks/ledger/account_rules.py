@@ -2,7 +2,7 @@
 
 AccountError            something about accounts is not as asked; nothing was changed
 ├── InvalidAccountId    this can be no account's id
-├── InvalidValue        this can be no tier, date, budget, name or list of models
+├── InvalidValue        this can be no tier, date, budget, limit, name or list of models
 ├── AccountNotFound
 ├── AccountExists
 └── KeyNotFound
@@ -13,11 +13,13 @@ from datetime import datetime
 
 from scalix_callbacks.core.caller import OPERATOR_ID
 from scalix_callbacks.core.keys import is_key_shaped
+from scalix_callbacks.core.tiers import MAX_AMOUNT, MAX_WINDOW_S, LimitOverride
 
 MAX_ACCOUNT_ID_LENGTH = 128
 MAX_NAME_LENGTH = 128
 MAX_MODELS = 100
 MAX_MODEL_LENGTH = 256
+MAX_OVERRIDES = 20
 MAX_BUDGET_NANO_USD = 9_000_000 * 10**9
 """Below 2^53: Redis scripts count budgets in doubles."""
 
@@ -31,7 +33,7 @@ class InvalidAccountId(AccountError):
 
 
 class InvalidValue(AccountError):
-    """This can be no tier, date, budget, name or list of models."""
+    """This can be no tier, date, budget, limit, name or list of models."""
 
 
 class AccountNotFound(AccountError):
@@ -82,6 +84,18 @@ def check_budget(nano_usd: int | None) -> None:
     """Raises InvalidValue unless `nano_usd` is None or an amount that counters can hold."""
     if nano_usd is not None and not 0 <= nano_usd <= MAX_BUDGET_NANO_USD:
         raise InvalidValue("A budget is between 0 and 9,000,000 USD: choose one, or none for no limit.")
+
+
+def check_overrides(overrides: Sequence[LimitOverride]) -> None:
+    """Raises InvalidValue unless these can all be limits of one account, each unit and window once."""
+    if len(overrides) > MAX_OVERRIDES:
+        raise InvalidValue(f"An account has at most {MAX_OVERRIDES} limits of its own: take some back first.")
+    if len({(override.unit, override.window_s) for override in overrides}) < len(overrides):
+        raise InvalidValue("A limit is named twice: name each unit and window once.")
+    if not all(1 <= override.window_s <= MAX_WINDOW_S for override in overrides):
+        raise InvalidValue("A limit's window is 1 second to 366 days: choose another one.")
+    if not all(override.amount is None or 0 <= override.amount <= MAX_AMOUNT for override in overrides):
+        raise InvalidValue("A limit is a number from 0 to 2^53 - 1, or none at all: choose another one.")
 
 
 def check_name(name: str | None) -> None:

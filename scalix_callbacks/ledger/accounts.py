@@ -2,13 +2,14 @@
 
 import secrets
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine, func, literal, select, union_all
 
 from scalix_callbacks.core.keys import MIN_RANDOM_BYTES, key_hint, new_key
+from scalix_callbacks.core.tiers import LimitOverride, Unit
 from scalix_callbacks.ledger.account_rows import (
     ACCOUNT_COLUMNS,
     KEY_COLUMNS,
@@ -21,6 +22,7 @@ from scalix_callbacks.ledger.account_rows import (
     next_change,
     revoke,
     to_account,
+    to_json,
     to_key,
     update_account,
 )
@@ -36,6 +38,7 @@ from scalix_callbacks.ledger.account_rules import (
     check_future,
     check_models,
     check_name,
+    check_overrides,
     check_tier,
 )
 from scalix_callbacks.ledger.database import reading, writing
@@ -57,6 +60,8 @@ __all__ = [
 
 MAX_PAGE = 1_000
 MAX_KEYS_LISTED = 1_000
+Window = tuple[Unit, int]
+"""What a limit counts, and in how many seconds."""
 
 
 def utc_now() -> datetime:
@@ -103,6 +108,12 @@ class Accounts:
             return None
         with reading(self._engine) as connection:
             return find_account(connection, account_id)
+
+    def get_account(self, account_id: str) -> Account:
+        """The account of this id; raises AccountError when there is none."""
+        check_account_id(account_id)
+        with reading(self._engine) as connection:
+            return existing_account(connection, account_id)
 
     # What has changed
 
@@ -155,6 +166,15 @@ class Accounts:
         """Let the account spend this much; None: any amount."""
         check_budget(max_budget_nano_usd)
         return self._change_account(account_id, max_budget_nano_usd=max_budget_nano_usd)
+
+    def override_limits(self, account_id: str, overrides: Sequence[LimitOverride]) -> Account:
+        """Give the account these limits of its own, beside those it has; of one unit and window the new."""
+        check_overrides(overrides)
+        return self._change_overrides(account_id, [_window(each) for each in overrides], overrides)
+
+    def restore_limits(self, account_id: str, which: Collection[Window] | None = None) -> Account:
+        """Let the tier's limits hold again: those of `which` units and windows, or all."""
+        return self._change_overrides(account_id, which, ())
 
     def suspend(self, account_id: str) -> Account:
         """Close the account, with all its keys, until `resume`. Suspended twice: the first moment stays."""
@@ -314,12 +334,29 @@ class Accounts:
             revoked_at=None,
         )
 
+    def _change_overrides(
+        self, account_id: str, dropped: Collection[Window] | None, added: Sequence[LimitOverride]
+    ) -> Account:
+        """`dropped` None: all."""
+        check_account_id(account_id)
+        with writing(self._engine) as connection:
+            change_no = next_change(connection)  # first, so that no other change comes between
+            known = existing_account(connection, account_id).limit_overrides
+            kept = [] if dropped is None else [each for each in known if _window(each) not in dropped]
+            overrides = (*kept, *added)
+            check_overrides(overrides)
+            return update_account(connection, account_id, change_no, {"limit_overrides": to_json(overrides)})
+
     def _change_account(self, account_id: str, **values: Any) -> Account:
         check_account_id(account_id)
         with writing(self._engine) as connection:
             change_no = next_change(connection)
             existing_account(connection, account_id)
             return update_account(connection, account_id, change_no, values)
+
+
+def _window(override: LimitOverride) -> Window:
+    return override.unit, override.window_s
 
 
 def _in_utc(moment: datetime | None) -> datetime | None:

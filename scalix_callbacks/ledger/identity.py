@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from scalix_callbacks.core.tiers import LimitOverride
+
 FALLBACK_TIER = "free"
 """Where an account falls back to when its tier was granted until a moment now past."""
 
@@ -16,6 +18,7 @@ class Account:
         tier_until: the moment from which it holds no more; None: for good.
         max_budget_nano_usd: None: no budget; 0: nothing may be spent.
         suspended_at: None: not suspended.
+        limit_overrides: of the limits of whatever tier holds, each unit and window once.
     """
 
     id: str
@@ -24,6 +27,7 @@ class Account:
     max_budget_nano_usd: int | None
     suspended_at: datetime | None
     created_at: datetime
+    limit_overrides: tuple[LimitOverride, ...] = ()
 
     def tier_at(self, moment: datetime) -> str:
         """The tier that holds at `moment`."""

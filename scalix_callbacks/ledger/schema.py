@@ -64,6 +64,7 @@ accounts = Table(
     Column("suspended_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("change_no", BigInteger, nullable=False, index=True),
+    Column("limit_overrides", JSON(none_as_null=True)),  # NULL: none; else [{unit, window_s, amount}]
 )
 
 api_keys = Table(

@@ -13,6 +13,8 @@ from scalix_callbacks.core.tiers import (
     DAY_S,
     DEFAULT_TIERS,
     HOUR_S,
+    MAX_AMOUNT,
+    MAX_WINDOW_S,
     Feature,
     Limit,
     StoreLost,
@@ -23,9 +25,6 @@ from scalix_callbacks.core.tiers import (
 from scalix_callbacks.settings.errors import MAX_SHOWN, SettingsError, shown
 
 NANO = 10**9
-MAX_AMOUNT = 2**53 - 1
-"""Counters live in Lua doubles, exact up to here."""
-MAX_WINDOW_S = 366 * DAY_S
 
 _TIER_KEYS = (
     "models",

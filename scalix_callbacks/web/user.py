@@ -35,7 +35,7 @@ def user_page(tiers: TierTable, store: ReadsStandings) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         caller: Caller = scope[CALL_IN_SCOPE].caller
-        tier = None if caller.tier is None else tiers[caller.tier]
+        tier = caller.tier_in(tiers)
         try:
             standings, now_s = await store.standings(caller.id, counters_of(tier))
         except StoreLost:

@@ -100,7 +100,7 @@ def test_an_account_is_created_and_shown(run: Run) -> None:
         "suspended_at": None,
         "created_at": created.json["created_at"],
     } == created.json
-    assert created.json | {"keys": []} == shown.json
+    assert created.json | {"limit_overrides": [], "keys": []} == shown.json
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", created.json["created_at"])
 
 
@@ -122,6 +122,45 @@ def test_a_person_gets_text(run: Run) -> None:
     assert created.out.startswith("Created the account ada.\nid: ada\ntier: free\n")
     assert "max_budget_usd: -\n" in shown.out
     assert shown.out.endswith("\n\nThere are no keys.\n")
+
+
+def test_an_account_gets_limits_of_its_own(run: Run) -> None:
+    """They stand over the tier's until they are cleared, one or all."""
+    run("accounts", "create", "ada", "--tier", "pro")
+    changed = run("limits", "set", "ada", "requests/1h=500", "tokens/1d=none", "usd/30d=12.50")
+    shown = run("limits", "show", "ada", "--json").json
+    account = run("accounts", "show", "ada", "--json").json
+    cleared = run("limits", "clear", "ada", "tokens/1d", "usd/30d", "--json").json
+
+    assert (
+        "The account ada has limits of its own now.\n"
+        "\n"
+        "LIMIT                    FROM\n"
+        "500 requests/1h          the account\n"
+        "any number of tokens/1d  the account\n"
+        "12.50 usd/30d            the account\n"
+    ) == changed.out
+    assert {
+        "id": "ada",
+        "tier": "pro",
+        "limits": [
+            {"unit": "requests", "window_s": 3_600, "limit": 500},
+            {"unit": "usd", "window_s": 2_592_000, "limit": "12.50"},
+        ],
+        "overrides": [
+            {"unit": "requests", "window_s": 3_600, "limit": 500},
+            {"unit": "tokens", "window_s": 86_400, "limit": None},
+            {"unit": "usd", "window_s": 2_592_000, "limit": "12.50"},
+        ],
+    } == shown
+    assert shown["overrides"] == account["limit_overrides"]
+    assert [
+        {"unit": "requests", "window_s": 3_600, "limit": 500},
+        {"unit": "tokens", "window_s": 86_400, "limit": 100_000},
+    ] == cleared["limits"]
+    assert run("limits", "clear", "ada").out.endswith(
+        "LIMIT              FROM\n100 requests/1h    tier pro\n100,000 tokens/1d  tier pro\n"
+    )
 
 
 def test_accounts_are_listed_by_page(run: Run) -> None:
@@ -316,6 +355,13 @@ def test_a_key_that_has_ended_is_shown_so(run: Run, data_dir: Path) -> None:
         (("tier", "set", "nobody", "pro"), "There is no account nobody"),
         (("tier", "set", "ada", ""), "There is no tier ''"),
         (("tier", "set", "ada", "pro", "--until", "2020-01-01T00:00Z"), "in the past"),
+        (("limits", "show", "nobody"), "There is no account nobody"),
+        (("limits", "show", "scalix_" + "s3cret" * 6), "shaped like an API key"),
+        (("limits", "set", "nobody", "requests/1h=1"), "There is no account nobody"),
+        (("limits", "set", "ada", "requests/1h=1", "requests/60m=2"), "named twice"),
+        (("limits", "set", "ada", "requests/400d=1"), "1 second to 366 days"),
+        (("limits", "set", "ada", "tokens/1d=9007199254740992"), "from 0 to 2^53 - 1"),
+        (("limits", "clear", "nobody"), "There is no account nobody"),
         (("keys", "create", "nobody"), "There is no account nobody"),
         (("keys", "create", "nobody", "--models", "gpt-5"), "There is no account nobody"),
         (("keys", "create", "ada", "--name", ""), "A key's name"),
@@ -346,6 +392,14 @@ def test_what_cannot_be_done_is_one_sentence(run: Run, words: tuple[str, ...], e
         (("accounts", "list", "--limit", "1001"), "whole number from 1 to 1000"),
         (("accounts", "list", "--limit", "ten"), "whole number from 1 to 1000"),
         (("accounts", "create", "ada", "--max-budget", "-1"), "amount of USD"),
+        (("limits", "set", "ada"), "LIMIT"),
+        (("limits", "set", "ada", "requests/1h"), "needs an amount, or none"),
+        (("limits", "set", "ada", "requests/1h=-1"), "needs an amount, or none"),
+        (("limits", "set", "ada", "requests/1h=1.5"), "needs an amount, or none"),
+        (("limits", "set", "ada", "usd/30d=ten"), "amount of USD"),
+        (("limits", "set", "ada", "calls/1h=1"), "a slash and a window"),
+        (("limits", "set", "ada", "requests=1"), "a slash and a window"),
+        (("limits", "clear", "ada", "requests"), "a slash and a window"),
         (("accounts", "create", "ada", "--max-budget", "1e3"), "amount of USD"),
         (("accounts", "create", "ada", "--max-budget", "NaN"), "amount of USD"),
         (("accounts", "create", "ada", "--max-budget", "0.0000000001"), "up to 9 decimals"),

@@ -2,7 +2,16 @@
 
 import pytest
 
-from scalix_callbacks.core.tiers import DAY_S, DEFAULT_TIERS, HOUR_S, Feature, Limit, Unit, matches_any
+from scalix_callbacks.core.tiers import (
+    DAY_S,
+    DEFAULT_TIERS,
+    HOUR_S,
+    Feature,
+    Limit,
+    LimitOverride,
+    Unit,
+    matches_any,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +82,28 @@ def test_a_higher_tier_has_all_that_a_lower_one_has() -> None:
     assert free.features < pro.features < premium.features == frozenset(Feature)
     assert set(free.models) < set(pro.models)
     assert ("free", "pro", "premium") == DEFAULT_TIERS.names
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ((), {"requests/h": 10, "requests/d": 50, "tokens/d": 10_000}),
+        ([(Unit.REQUESTS, HOUR_S, 0)], {"requests/h": 0, "requests/d": 50, "tokens/d": 10_000}),
+        ([(Unit.TOKENS, DAY_S, None)], {"requests/h": 10, "requests/d": 50}),
+        (
+            [(Unit.TOKENS, HOUR_S, 7)],
+            {"requests/h": 10, "requests/d": 50, "tokens/d": 10_000, "tokens/h": 7},
+        ),
+        ([(Unit.TOKENS, HOUR_S, None)], {"requests/h": 10, "requests/d": 50, "tokens/d": 10_000}),
+    ],
+)
+def test_an_override_replaces_adds_or_lifts_one_limit(
+    overrides: list[tuple[Unit, int, int | None]], expected: dict[str, int]
+) -> None:
+    """All others are the tier's."""
+    tier = DEFAULT_TIERS["free"].overridden(tuple(LimitOverride(*override) for override in overrides))
+
+    assert expected == {
+        f"{limit.unit}/{'h' if limit.window_s == HOUR_S else 'd'}": limit.amount for limit in tier.limits
+    }
+    assert DEFAULT_TIERS["free"].models == tier.models

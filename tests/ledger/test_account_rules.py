@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalix_callbacks.core.keys import new_key
+from scalix_callbacks.core.tiers import DAY_S, LimitOverride, Unit
 from scalix_callbacks.ledger.account_rules import (
     AccountError,
     InvalidAccountId,
@@ -16,6 +17,7 @@ from scalix_callbacks.ledger.account_rules import (
     check_future,
     check_models,
     check_name,
+    check_overrides,
     check_tier,
 )
 
@@ -137,3 +139,26 @@ def test_all_refusals_are_one_family() -> None:
     """One except clause is enough for a caller."""
     assert issubclass(AccountError, ValueError)
     assert {True} == {issubclass(kind, AccountError) for kind in (InvalidAccountId, InvalidValue)}
+
+
+@pytest.mark.parametrize("amount", [0, 2**53 - 1, None])
+def test_a_limit_of_an_account_may_be(amount: int | None) -> None:
+    """Closed, the most a script counts, or lifted."""
+    check_overrides([LimitOverride(Unit.TOKENS, 366 * DAY_S, amount)])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([LimitOverride(Unit.TOKENS, DAY_S, -1)], "from 0 to"),
+        ([LimitOverride(Unit.TOKENS, DAY_S, 2**53)], "from 0 to"),
+        ([LimitOverride(Unit.TOKENS, 0, 1)], "window"),
+        ([LimitOverride(Unit.TOKENS, 366 * DAY_S + 1, 1)], "window"),
+        ([LimitOverride(Unit.TOKENS, DAY_S, 1), LimitOverride(Unit.TOKENS, DAY_S, None)], "named twice"),
+        ([LimitOverride(Unit.TOKENS, window_s, 1) for window_s in range(1, 22)], "at most 20"),
+    ],
+)
+def test_a_limit_of_an_account_may_not_be(overrides: list[LimitOverride], expected: str) -> None:
+    """A sentence says why."""
+    with pytest.raises(InvalidValue, match=expected):
+        check_overrides(overrides)

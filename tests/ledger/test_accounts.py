@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
 from scalix_callbacks.core.keys import hash_key, is_key_shaped, key_hint
+from scalix_callbacks.core.tiers import LimitOverride, Unit
 from scalix_callbacks.ledger.accounts import (
     Account,
     AccountError,
@@ -373,6 +374,9 @@ Change = Callable[[Accounts], object]
     [
         (lambda accounts: accounts.set_tier("nobody", "pro"), AccountNotFound),
         (lambda accounts: accounts.set_budget("nobody", 1), AccountNotFound),
+        (lambda accounts: accounts.override_limits("nobody", []), AccountNotFound),
+        (lambda accounts: accounts.restore_limits("nobody"), AccountNotFound),
+        (lambda accounts: accounts.get_account("nobody"), AccountNotFound),
         (lambda accounts: accounts.suspend("nobody"), AccountNotFound),
         (lambda accounts: accounts.resume("nobody"), AccountNotFound),
         (lambda accounts: accounts.create_key("nobody"), AccountNotFound),
@@ -423,3 +427,74 @@ def test_a_secret_in_place_of_a_key_id_is_not_repeated(accounts: Accounts) -> No
 def test_what_is_read_holds_no_secret() -> None:
     """Neither the hash nor the secret travels on with an identity."""
     assert "hash" not in {field.name for kind in (Account, ApiKey, Identity) for field in fields(kind)}
+
+
+HOURLY = LimitOverride(Unit.REQUESTS, 3_600, 500)
+DAILY = LimitOverride(Unit.TOKENS, 86_400, None)
+
+
+def test_an_account_has_limits_of_its_own(accounts: Accounts) -> None:
+    """New ones take the place of those of the same unit and window; the tier does not touch them."""
+    accounts.create_account("ada", "free")
+    accounts.override_limits("ada", [HOURLY, DAILY])
+    changed = accounts.override_limits("ada", [replace(HOURLY, amount=0)])
+
+    assert {replace(HOURLY, amount=0), DAILY} == set(changed.limit_overrides)
+    assert changed == accounts.find_account("ada")
+    assert changed.limit_overrides == accounts.set_tier("ada", "pro").limit_overrides
+
+
+@pytest.mark.parametrize(
+    ("which", "left"),
+    [
+        (None, ()),
+        ([(Unit.REQUESTS, 3_600)], (DAILY,)),
+        ([(Unit.REQUESTS, 60)], (HOURLY, DAILY)),
+        ([], (HOURLY, DAILY)),
+    ],
+)
+def test_the_tiers_limits_are_restored(
+    accounts: Accounts, which: list[tuple[Unit, int]] | None, left: tuple[LimitOverride, ...]
+) -> None:
+    """Those that are named, or all."""
+    accounts.create_account("ada", "free")
+    accounts.override_limits("ada", [HOURLY, DAILY])
+
+    assert left == accounts.restore_limits("ada", which).limit_overrides
+    assert left == accounts.find_account("ada").limit_overrides  # type: ignore[union-attr]  # is there
+
+
+def test_limits_pile_up_to_a_bound(accounts: Accounts) -> None:
+    """What is one too many changes nothing."""
+    accounts.create_account("ada", "free")
+    full = accounts.override_limits("ada", [LimitOverride(Unit.TOKENS, day, 1) for day in range(1, 21)])
+    with pytest.raises(InvalidValue, match="at most 20"):
+        accounts.override_limits("ada", [HOURLY])
+
+    assert full == accounts.find_account("ada")
+
+
+def test_limits_set_at_once_are_all_kept(accounts: Accounts) -> None:
+    """Each change reads what the one before it wrote."""
+    accounts.create_account("ada", "free")
+    with ThreadPoolExecutor(8) as pool:
+        list(
+            pool.map(
+                lambda window_s: accounts.override_limits("ada", [LimitOverride(Unit.TOKENS, window_s, 1)]),
+                range(1, 17),
+            )
+        )
+
+    found = accounts.find_account("ada")
+    assert found is not None
+    assert set(range(1, 17)) == {each.window_s for each in found.limit_overrides}
+
+
+def test_a_key_brings_its_accounts_limits(accounts: Accounts) -> None:
+    """With the query that finds the key."""
+    secret = accounts.issue_key("ada", "pro", "free")[0]
+    accounts.override_limits("ada", [HOURLY])
+    identity = accounts.find_key(hash_key(secret))
+
+    assert identity is not None
+    assert (HOURLY,) == identity.account.limit_overrides

@@ -24,6 +24,8 @@ def test_a_new_database_has_seen_no_change(accounts: Accounts) -> None:
     [
         lambda accounts, key_id: accounts.set_tier("ada", "premium"),
         lambda accounts, key_id: accounts.set_budget("ada", 1),
+        lambda accounts, key_id: accounts.override_limits("ada", []),
+        lambda accounts, key_id: accounts.restore_limits("ada"),
         lambda accounts, key_id: accounts.suspend("ada"),
         lambda accounts, key_id: accounts.resume("ada"),
         lambda accounts, key_id: accounts.create_key("ada"),

@@ -30,7 +30,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "9000"
-down_revision = "0002"
+down_revision = "{newest}"
 
 def upgrade():
     op.create_table("later", sa.Column("id", sa.Integer, primary_key=True))
@@ -42,8 +42,9 @@ def newer_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The migrations of a later release: one step more. Returns the file of that step."""
     folder = tmp_path / "migrations"
     shutil.copytree(Path(upgrade.__file__).with_name("migrations"), folder)
+    newest = max(path.stem[1:5] for path in (folder / "versions").glob("v*.py"))
     step = folder / "versions" / "v9000_later.py"
-    step.write_text(NEXT_VERSION)
+    step.write_text(NEXT_VERSION.format(newest=newest))
     monkeypatch.setattr(upgrade, "_MIGRATIONS", folder)
     return step
 
@@ -133,7 +134,9 @@ def test_a_database_of_an_older_version_is_brought_up(migrated: Engine, newer_pa
 
 def test_a_step_that_fails_leaves_nothing_half_done(migrated: Engine, newer_package: Path) -> None:
     """A failed upgrade is as if it had not begun, and can be tried again."""
-    newer_package.write_text(NEXT_VERSION + '    op.execute("INSERT INTO no_such_table VALUES (1)")\n')
+    newer_package.write_text(
+        newer_package.read_text() + '    op.execute("INSERT INTO no_such_table VALUES (1)")\n'
+    )
 
     with pytest.raises(DatabaseError):
         migrate(migrated)

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,6 +51,16 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@contextmanager
+def hangup_by_default() -> Iterator[None]:
+    """What is started meanwhile hears of SIGHUP, also when these tests run under nohup."""
+    ours = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, ours)
+
+
 class Launcher:
     """One data directory, and what is started on it."""
 
@@ -79,7 +90,7 @@ class Launcher:
     def begin(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
         """A start in the foreground that need not get ready."""
         out = self.folder / f"terminal-{len(self._processes)}"
-        with out.open("w") as terminal:
+        with out.open("w") as terminal, hangup_by_default():
             process = subprocess.Popen(
                 self.command("--port", "0", *arguments),
                 stdin=subprocess.DEVNULL,

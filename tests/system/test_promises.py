@@ -1,12 +1,14 @@
 """Nothing the client says makes it richer, and nothing of the inside comes out: against the whole product."""
 
 import json
+import subprocess
+import sys
 import uuid
 
 import httpx
 import pytest
 
-from tests.system.gateway_process import MASTER_KEY, UPSTREAM_KEY, wait_until
+from tests.system.gateway_process import MASTER_KEY, ROOT, UPSTREAM_KEY, wait_until
 
 ASK = [{"role": "user", "content": "canary-prompt-8472 please"}]
 CHAT = "/v1/chat/completions"
@@ -250,12 +252,27 @@ def test_a_revoked_or_changed_key_is_seen_by_every_worker_within_5_s(gateway):
     wait_until(lambda: statuses("free-gemini-flash") == {401}, 5)
 
 
+def test_limits_of_one_account_are_seen_by_every_worker_within_5_s(limited):
+    """What the operator gives one account holds for it on both workers, to the request."""
+    user = f"u_{uuid.uuid4().hex}"
+    headers = {"authorization": f"Bearer {limited.new_key(user_id=user, tier='free')}"}
+
+    def hourly():
+        limits = httpx.get(f"{limited.url}/v1/user", headers=headers).json()["limits"]
+        return [limit["limit"] for limit in limits if limit["unit"] == "requests"]
+
+    assert [10, 50] == hourly()
+    _admin(limited, "limits", "set", user, "requests/1h=12", "requests/1d=none")
+    wait_until(lambda: [[12]] * 12 == [hourly() for _ in range(12)], 5)
+    answers = [httpx.post(f"{limited.url}{CHAT}", json=chat(), headers=headers) for _ in range(14)]
+
+    assert [200] * 12 + [429] * 2 == [answer.status_code for answer in answers]
+    assert "x-ratelimit-limit-requests" in answers[0].headers
+    _admin(limited, "limits", "clear", user)
+    wait_until(lambda: [[10, 50]] * 12 == [hourly() for _ in range(12)], 5)
+
+
 def _admin(gateway, *arguments):
-    import subprocess
-    import sys
-
-    from tests.system.gateway_process import ROOT
-
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "scalix_admin.py", "--data-dir", gateway.data_dir, *arguments],
         env=gateway.environment,

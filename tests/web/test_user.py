@@ -1,6 +1,7 @@
 """What the app shows its user of plan and limits."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ from scalix_callbacks.core.call import CALL_IN_SCOPE, Call
 from scalix_callbacks.core.caller import OPERATOR, Caller, Role
 from scalix_callbacks.core.errors import GatewayError
 from scalix_callbacks.core.limits import Counter, Standing
-from scalix_callbacks.core.tiers import DEFAULT_TIERS, Feature
+from scalix_callbacks.core.tiers import DAY_S, DEFAULT_TIERS, HOUR_S, Feature, LimitOverride, Unit
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.web.user import user_page
 
@@ -141,3 +142,15 @@ async def test_a_store_that_is_away_is_said_so() -> None:
         await read(store, user("free"))
 
     assert (503, 5.0) == (refusal.value.status, refusal.value.retry_after_s)
+
+
+async def test_an_account_sees_its_own_limits() -> None:
+    """Those the operator gave it, in place of its plan's."""
+    own = (LimitOverride(Unit.REQUESTS, HOUR_S, 500), LimitOverride(Unit.TOKENS, DAY_S, None))
+    told = await read(Store(requests_3600=15), replace(user("free"), limit_overrides=own))
+
+    assert [("requests", 3_600, 500, 485), ("requests", 86_400, 50, 50)] == [
+        (limit["unit"], limit["window_s"], limit["limit"], limit["remaining"]) for limit in told["limits"]
+    ]
+    assert told["usage"]["remaining_tokens"] is None
+    assert not told["upgrade_prompt"]
