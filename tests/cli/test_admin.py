@@ -16,6 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalix_callbacks.cli import admin
+from scalix_callbacks.cli.admin import parser
+from scalix_callbacks.cli.admin.office import Office
+from scalix_callbacks.cli.admin.told import usd_text
+from scalix_callbacks.cli.admin.values import usd
 from scalix_callbacks.core.keys import hash_key
 from scalix_callbacks.core.tiers import Limit, Tier, TierTable, Unit
 from scalix_callbacks.ledger.accounts import Accounts
@@ -240,8 +244,8 @@ def test_limits_of_money_are_told_in_usd(tmp_path: Path) -> None:
     """The table of tiers holds nano-USD; nobody has to count nine zeros."""
     tier = Tier("gold", ("*",), (Limit(1_500_000_000, Unit.USD, 90), Limit(0, Unit.REQUESTS, 120)))
     engine = connect(f"sqlite:///{tmp_path / 'x.db'}")
-    office = admin.Office(Accounts(engine), TierTable((tier,)), datetime.now(UTC))
-    arguments = admin._parser().parse_args(["tier", "list"])
+    office = Office(Accounts(engine), TierTable((tier,)), datetime.now(UTC))
+    arguments = parser.build().parse_args(["tier", "list"])
     answer = arguments.command(arguments, office)
     engine.dispose()
 
@@ -494,10 +498,10 @@ def test_the_data_directory_is_private(run: Run, data_dir: Path) -> None:
 @given(st.integers(0, 9_000_000 * 10**9))
 def test_money_survives_being_written_and_read(nano_usd: int) -> None:
     """Every amount has one text, which means that amount again."""
-    text = admin._usd_text(nano_usd)
+    text = usd_text(nano_usd)
 
     assert text is not None
-    assert nano_usd == admin._usd(text)
+    assert nano_usd == usd(text)
     assert re.fullmatch(r"[0-9]+\.[0-9]{2,9}", text)
 
 

@@ -1,0 +1,66 @@
+"""Arguments → exit code; the only one that prints."""
+
+import argparse
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from scalix_callbacks.cli.admin import parser
+from scalix_callbacks.cli.admin.office import Command, Office, Refused
+from scalix_callbacks.ledger.account_rules import AccountError
+from scalix_callbacks.ledger.accounts import Accounts, utc_now
+from scalix_callbacks.ledger.database import DatabaseError, connect, migrate
+from scalix_callbacks.settings import Settings, SettingsError, load
+
+OK, REFUSED, USAGE = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what `argv` (default: the process's arguments) says.
+
+    Returns 0 done, 1 refused with one sentence on stderr, 2 not understood.
+    """
+    try:
+        arguments = parser.build().parse_args(argv)
+    except SystemExit as end:  # argparse has printed what is wrong, or the help
+        return OK if not end.code else USAGE
+    try:
+        with _office(arguments) as office:
+            command: Command = arguments.command
+            answer = command(arguments, office)
+    except (Refused, AccountError, DatabaseError, SettingsError) as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a key shown once must not be lost to an odd terminal
+        sys.stdout.reconfigure(errors="backslashreplace")
+    print(json.dumps(answer.data, indent=2) if arguments.json else answer.text)
+    return OK
+
+
+@contextmanager
+def _office(arguments: argparse.Namespace) -> Iterator[Office]:
+    settings = _settings(arguments)
+    if settings.database_url.startswith("sqlite"):
+        _make_folder(settings.data_dir)
+    engine = connect(settings.database_url)
+    try:
+        migrate(engine)
+        yield Office(Accounts(engine), settings.tiers, utc_now())
+    finally:
+        engine.dispose()
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    overrides = {} if arguments.data_dir is None else {"SCALIX_DATA_DIR": str(arguments.data_dir)}
+    return load(os.environ, config=arguments.config, env_file=arguments.env_file, overrides=overrides)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"The data directory {folder} cannot be made: {error.strerror}.") from error

@@ -1,0 +1,70 @@
+"""Words of a command line → values, for argparse; what they cannot be is said with an example."""
+
+import argparse
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from scalix_callbacks.core.durations import parse_duration
+from scalix_callbacks.core.tiers import LimitOverride, Unit
+from scalix_callbacks.ledger.accounts import MAX_PAGE
+
+_USD = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
+
+
+def moment(text: str) -> datetime | timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            "must be a date (2030-01-31), a time (2030-01-31T18:00Z) or a duration (30d, 1mo)"
+        ) from None
+
+
+def usd(text: str) -> int:
+    """In nano-USD."""
+    if not _USD.fullmatch(text):
+        raise argparse.ArgumentTypeError("must be an amount of USD with up to 9 decimals, such as 12.50")
+    return int(Decimal(text).scaleb(9))
+
+
+def override(text: str) -> LimitOverride:
+    """`requests/1h=500`"""
+    name, _, value = text.partition("=")
+    unit, window_s = window(name)
+    if value == "none":
+        return LimitOverride(unit, window_s, None)
+    if unit is Unit.USD:
+        return LimitOverride(unit, window_s, usd(value))
+    if not (value.isascii() and value.isdigit() and len(value) <= 16):
+        raise argparse.ArgumentTypeError("needs an amount, or none: requests/1h=500, tokens/1d=none")
+    return LimitOverride(unit, window_s, int(value))
+
+
+def window(text: str) -> tuple[Unit, int]:
+    """`requests/1h`"""
+    unit, _, window = text.partition("/")
+    try:
+        return Unit(unit), int(parse_duration(window).total_seconds())
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be {', '.join(Unit)}, a slash and a window, such as requests/1h"
+        ) from None
+
+
+def page(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_PAGE):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MAX_PAGE}")
+    return int(text)
+
+
+def models(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError("must be names of models with commas between them")
+    return names
