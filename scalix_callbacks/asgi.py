@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Scope
 
 from scalix_callbacks.app import App, build
 from scalix_callbacks.ledger.accounts import utc_now
-from scalix_callbacks.proxy import registration
+from scalix_callbacks.proxy import edge_auth, registration
 from scalix_callbacks.proxy.litellm_config import PackConfig
 from scalix_callbacks.proxy.warm_up import warm_up
 from scalix_callbacks.web.edge import Edge
@@ -40,6 +40,7 @@ def _wrap() -> ASGIApp:
         unready=pack.settings.catalogue.unready_paths(), demo_url=os.environ.get("SCALIX_DEMO_URL")
     )
     litellm_app = proxy_server.app
+    edge_auth.install(litellm_app)
     litellm_app.router.lifespan_context = _lifespan(pack, litellm_app.router.lifespan_context)
 
     def exists(scope: Scope) -> bool:

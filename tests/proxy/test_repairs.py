@@ -2,21 +2,126 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.metadata import version
+from types import SimpleNamespace
+from typing import Any
 
+import litellm
 import pytest
+from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.litellm_logging import Logging
+from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+from litellm.proxy import hooks
+from litellm.proxy._types import UserAPIKeyAuth
+from litellm.proxy.hooks import ResponsesIDSecurity
+from litellm.proxy.hooks.model_max_budget_limiter import PROXY_VirtualKeyModelMaxBudgetLimiter
+from litellm.router import Router
 
-from scalix_callbacks.proxy import repairs
+from scalix_callbacks.core.call import CURRENT_CALL, Call
+from scalix_callbacks.core.caller import OPERATOR, Caller, Role
+from scalix_callbacks.proxy.repairs import (
+    answer_cost,
+    correlation,
+    deployment_usage,
+    response_ids,
+    success_log,
+    unused_hooks,
+    zero_cost,
+)
+
+ADA = Caller("ada", "free", Role.USER)
+PATCHED = (
+    (Logging, "_restore_correlation_context"),
+    (Logging, "_restore_correlation_context_if_unclaimed"),
+    (Logging, "async_success_handler"),
+    (Logging, "_record_zero_cost_diagnostic"),
+    (Logging, "response_cost_calculator"),
+    (Logging, "_response_cost_calculator"),
+    (Router, "_increment_deployment_usage"),
+    (ResponsesIDSecurity, "async_post_call_streaming_iterator_hook"),
+)
+
+
+class Listener(CustomLogger):
+    """Somebody who logs calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    async def async_log_success_event(
+        self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        self.heard.append(kwargs["model"])
+
+
+class Idle(CustomLogger):
+    """A callback that logs nothing."""
 
 
 @pytest.fixture(autouse=True)
 def _undone(monkeypatch: pytest.MonkeyPatch) -> None:
     """LiteLLM as it is, before and after each test."""
-    for name in ("_restore_correlation_context", "_restore_correlation_context_if_unclaimed"):
-        monkeypatch.setattr(Logging, name, getattr(Logging, name))
+    for owner, name in PATCHED:
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    for name in ("callbacks", "success_callback", "_async_success_callback"):
+        monkeypatch.setattr(litellm, name, [])
+    monkeypatch.setattr(zero_cost, "_told", set())
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[type, str], list[str]]:
+    """How often LiteLLM calls a method of its own."""
+
+    def count(owner: type, name: str) -> list[str]:
+        calls: list[str] = []
+        original = getattr(owner, name)
+
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            calls.append(name)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, counting)
+        return calls
+
+    return count
+
+
+@pytest.fixture
+def router() -> Router:
+    return _router()
+
+
+@pytest.fixture
+def call() -> Iterator[Call]:
+    """A user's, which this task works for."""
+    call = Call("r-1", caller=ADA)
+    token = CURRENT_CALL.set(call)
+    yield call
+    CURRENT_CALL.reset(token)
+
+
+def _router(**limits: int) -> Router:
+    params = {"model": "openai/unpriced", "api_key": "k", "mock_response": "Hello", **limits}
+    router = Router(model_list=[{"model_name": "m", "litellm_params": params}])
+    # As the proxy does at its start.
+    litellm._async_success_callback[:] = [router.deployment_callback_on_success]
+    return router
+
+
+async def ask(router: Router) -> Any:
+    """One call, with all that LiteLLM does behind it."""
+    answer = await router.acompletion(model="m", messages=[{"role": "user", "content": "Hi"}])
+    await asyncio.sleep(0.01)  # what follows is put into the queue by a task
+    await GLOBAL_LOGGING_WORKER.flush()
+    return answer
+
+
+def successes(router: Router) -> int:
+    """As the router counts them, to judge whether a failing deployment needs a pause."""
+    return int(router.cache.get_cache(f"{router.get_model_ids()[0]}:successes", local_only=True) or 0)
 
 
 def test_the_repairs_are_for_this_version() -> None:
@@ -34,7 +139,137 @@ def test_a_hang_up_still_restores_a_context() -> None:
 )
 async def test_a_hang_up_touches_no_context(restore: str) -> None:
     """What LiteLLM calls there is called as before, and does nothing."""
-    repairs.install()
+    correlation.install()
     logging: Callable[..., None] = getattr(object.__new__(Logging), restore)
 
     assert await asyncio.to_thread(logging) is None
+
+
+def test_litellm_still_has_the_hooks_that_are_left_out() -> None:
+    """A name that is gone can go here, too."""
+    assert all(f'"{name}"' in inspect.getsource(hooks) for name in unused_hooks.UNUSED)
+
+
+def test_no_hook_for_limits_of_litellms_own_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others stay, and so do callbacks of the YAML."""
+    listener = Listener()
+    monkeypatch.setattr(hooks, "PROXY_HOOKS", dict(hooks.PROXY_HOOKS))
+    monkeypatch.setattr(unused_hooks, "PROXY_HOOKS", hooks.PROXY_HOOKS)
+    litellm.callbacks[:] = [PROXY_VirtualKeyModelMaxBudgetLimiter(litellm.DualCache()), listener]
+    unused_hooks.install()
+
+    assert set() == {*unused_hooks.UNUSED} & {*hooks.PROXY_HOOKS}
+    assert "responses_id_security" in hooks.PROXY_HOOKS
+    assert [listener] == litellm.callbacks
+
+
+async def test_litellm_still_prepares_a_log_that_nobody_hears(counted: Any, router: Router) -> None:
+    """Once it asks first, `success_log` can go."""
+    prepared = counted(Logging, "_success_handler_helper_fn")
+    await ask(router)
+
+    assert 1 == len(prepared)
+
+
+async def test_a_call_that_nobody_logs_is_only_counted(counted: Any, router: Router) -> None:
+    """The router needs successes beside failures."""
+    success_log.install()
+    litellm._async_success_callback.append(Idle())
+    prepared = counted(Logging, "_success_handler_helper_fn")
+    await ask(router)
+    await ask(router)
+
+    assert ([], 2) == (prepared, successes(router))
+
+
+async def test_a_call_that_somebody_logs_is_logged(router: Router) -> None:
+    """A callback of the operator's YAML hears of each, and the router counts as well."""
+    success_log.install()
+    listener = Listener()
+    litellm._async_success_callback.append(listener)
+    await ask(router)
+
+    assert (["unpriced"], 1) == (listener.heard, successes(router))
+
+
+@pytest.mark.parametrize("limits", [{"tpm": 1_000}, {"rpm": 10}])
+async def test_limits_of_a_deployment_are_counted_as_before(counted: Any, limits: dict[str, int]) -> None:
+    """LiteLLM's own limits on a deployment need the whole log."""
+    success_log.install()
+    deployment_usage.install()
+    router = _router(**limits)
+    prepared = counted(Logging, "_success_handler_helper_fn")
+    await ask(router)
+    keys = [key for key in router.cache.in_memory_cache.cache_dict if ":tpm:" in str(key)]
+
+    assert 1 == len(prepared)
+    assert 1 == len(keys)
+
+
+async def test_a_deployment_without_limits_is_not_looked_at(counted: Any, router: Router) -> None:
+    """LiteLLM still would; once it does not, `deployment_usage` can go."""
+    looked_at = counted(Router, "get_router_model_info")
+    usage = {"deployment_id": router.get_model_ids()[0], "deployment_name": "m", "model_group": "m"}
+    amounts = {"total_tokens": 1, "rpm_increment": 1, "parent_otel_span": None}
+    await router._increment_deployment_usage(**usage, **amounts)
+    before = len(looked_at)
+    deployment_usage.install()
+    await router._increment_deployment_usage(**usage, **amounts)
+
+    assert (1, 1) == (before, len(looked_at))
+
+
+async def test_a_missing_price_is_looked_for_once_a_model(counted: Any, router: Router) -> None:
+    """LiteLLM still would at each call; once it does not, `zero_cost` can go."""
+    looked_for = counted(Logging, "_zero_cost_finding")
+    await ask(router)
+    each = len(looked_for)
+    success_log.install()
+    zero_cost.install()
+    for _ in range(3):
+        await ask(router)
+
+    assert each >= 1
+    assert each <= len(looked_for) <= each + 1
+
+
+async def test_what_an_answer_cost_is_told_to_the_operator_alone(router: Router, call: Call) -> None:
+    """Users do not see the header it is for; for them nothing is computed."""
+    call.caller = OPERATOR
+    success_log.install()
+    answer_cost.install()
+    told = (await ask(router))._hidden_params["response_cost"]
+    call.caller = ADA
+    untold = (await ask(router))._hidden_params["response_cost"]
+
+    assert (0.0, None) == (told, untold)
+
+
+async def test_what_an_answer_cost_is_told_to_who_logs(router: Router, call: Call) -> None:
+    """Their records have it, whoever called."""
+    success_log.install()
+    answer_cost.install()
+    litellm._async_success_callback.append(Listener())
+
+    assert (await ask(router))._hidden_params["response_cost"] is not None
+
+
+@pytest.mark.parametrize(
+    ("route", "is_looked_at"),
+    [("/v1/responses", True), ("/openai/v1/responses", True), (None, True), ("/v1/chat/completions", False)],
+)
+async def test_only_streams_with_ids_are_looked_at(route: str | None, is_looked_at: bool) -> None:
+    """All others go on as they are."""
+    response_ids.install()
+
+    async def stream() -> AsyncIterator[str]:
+        yield "chunk"
+
+    response = stream()
+    user = SimpleNamespace(request_route=route)
+    security = ResponsesIDSecurity()
+    hooked: Any = security.async_post_call_streaming_iterator_hook(user, response, {})  # type: ignore[arg-type]
+
+    assert is_looked_at == (hooked is not response)
+    assert ["chunk"] == [chunk async for chunk in hooked]
+    assert UserAPIKeyAuth.model_fields.keys() >= {"request_route"}
