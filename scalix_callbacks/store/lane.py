@@ -6,6 +6,7 @@ nobody waits for a connection, and scripts of one moment travel together.
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
@@ -48,7 +49,7 @@ class Lane:
         if len(self._waiting) >= MAX_WAITING:
             raise RedisConnectionError("Too many commands have no answer yet.")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        packed = connection.pack_command(*command)
+        packed = _packed(command)
         # No await between these two: the order of the answers is that of the commands.
         self._waiting.append(answer)
         try:
@@ -103,6 +104,15 @@ class Lane:
         task = asyncio.get_running_loop().create_task(_close(connection, reader))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+def _packed(command: Sequence[str | int | bytes]) -> bytes:
+    """`command` as it travels; redis-py's own, which takes more kinds of words, takes twice as long."""
+    parts = [b"*%d\r\n" % len(command)]
+    for word in command:
+        told = word if isinstance(word, bytes) else str(word).encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(told), told))
+    return b"".join(parts)
 
 
 async def _close(connection: AbstractConnection, reader: asyncio.Task[None] | None) -> None:

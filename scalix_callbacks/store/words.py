@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scalix_callbacks.core.limits import (
     HELD_RETRY_S,
@@ -18,6 +19,8 @@ from scalix_callbacks.core.tiers import Unit
 MAX_EXACT = 2**53 - 1
 """Lua's numbers are doubles: above this they skip integers."""
 _NONE = b"-"
+_COUNTERS_KNOWN = 1_024
+"""They are those of the tiers, and of accounts with limits of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ def _amount(counter: Counter) -> str:
     return "-" if counter.amount is None else str(exact(counter.amount))
 
 
+@lru_cache(maxsize=_COUNTERS_KNOWN)
 def _counter(id: bytes, amount: bytes) -> Counter:
     unit, window_s = id.decode().split(":")
     return Counter(Unit(unit), int(window_s), None if amount == _NONE else int(amount))

@@ -16,6 +16,14 @@ async def test_each_gets_its_own_answer(redis: Client) -> None:
     assert [str(number).encode() for number in range(500)] == told
 
 
+@pytest.mark.parametrize("word", ["", "two\r\nlines", "Grüße 🦊", b"\x00\xff\r\n", -7, 2**53 - 1])
+async def test_every_kind_of_word_arrives(redis: Client, word: str | int | bytes) -> None:
+    """Also with line ends, and longer in bytes than in letters."""
+    expected = word if isinstance(word, bytes) else str(word).encode()
+
+    assert [expected, b"next"] == [await redis.lane.say("ECHO", each) for each in (word, "next")]
+
+
 async def test_an_error_is_told_to_whom_it_belongs(redis: Client) -> None:
     """What Redis refuses one does not touch the next."""
     refused, told = await asyncio.gather(

@@ -28,31 +28,37 @@
 -- Holds to: used + held <= amount on every counter it takes from. A refusal writes nothing. A window starts with
 -- the first call kept in it. Attempts of one request hold and count it once. Said twice, a call holds once.
 local call, worker, now = ARGV[1], ARGV[2], clock_ms(ARGV[3])
+local now_word = whole(now)
 local output, least_output = tonumber(ARGV[4]) or math.huge, tonumber(ARGV[5])
 local lease_ms, keep_ms = tonumber(ARGV[11]), ARGV[12]
 -- Nothing is limited by it, so that it may be less than what was asked for; sums of it stay exact.
 local MOST_ONLY_COUNTED = 2 ^ 43
 
-local counters, ids = {}, {}
-for id, amount, base, per_output in string.gmatch(ARGV[6], '(%S+) (%S+) (%d+) (%d+)') do
-  ids[#ids + 1] = id
-  local counter = {id = id, amount = tonumber(amount), base = tonumber(base), per_output = tonumber(per_output),
-                   is_request = unit_of(id) == 'requests'}
-  if not counter.amount then counter.base = math.min(counter.base, MOST_ONLY_COUNTED) end
-  counters[#counters + 1] = counter
-end
-local stored = #ids > 0 and redis.call('HMGET', KEYS[1], unpack(ids)) or {}
-for i, counter in ipairs(counters) do counter.row = row_of(stored[i], counter.id, now) end
+if redis.call('EXISTS', KEYS[5]) == 1 then return 'ended' end
 
-local function answer(...)
-  local words = {...}
-  for _, counter in ipairs(counters) do words[#words + 1] = words_of(counter.row) end
+local rows, counters = rows_of(KEYS[1]), {}
+for id, unit, window_s, amount, base, per_output in
+  string.gmatch(ARGV[6], '((%a+):(%d+)) (%S+) (%d+) (%d+)') do
+  local window = window_s * 1000
+  local start, used, held, words = row_of(rows[id], window, now, now_word)
+  if amount == '-' and tonumber(base) > MOST_ONLY_COUNTED then base = whole(MOST_ONLY_COUNTED) end
+  -- All fields at once, also what is found out later: a table that grows is laid out anew. `charged` is the word
+  -- of what is charged should the worker die.
+  counters[#counters + 1] = {
+    id = id, unit = unit, window = window, amount = tonumber(amount), amount_word = amount,
+    base = tonumber(base), per_output = tonumber(per_output), start = start, used = used, held = held, words = words,
+    is_request = unit == 'requests', is_shared = false, charged = unit == 'requests' and '0' or base,
+  }
+end
+
+local function answer(head)
+  local words = {head}
+  for i = 1, #counters do words[i + 1] = counters[i].words end
   return table.concat(words, ' ')
 end
 
-if redis.call('EXISTS', KEYS[5]) == 1 then return 'ended' end
 local before = redis.call('HGET', KEYS[2], call)
-if before then return answer('admitted', whole(now), string.match(before, '^%S+ %S+ %S+ (%S+)')) end
+if before then return answer('admitted ' .. now_word .. ' ' .. string.match(before, '^%S+ %S+ %S+ (%S+)')) end
 
 -- The request this is an attempt of. Without one, or when it cannot join, the call is a request of its own.
 local group, bit = nil, 0
@@ -76,67 +82,68 @@ local function later(one, id, at)
   if one and one.at >= at then return one end
   return {id = id, at = at}
 end
-for _, counter in ipairs(counters) do
-  local row, amount = counter.row, counter.amount
-  local ends = row.start + window_ms(counter.id)
+for i = 1, #counters do
+  local counter = counters[i]
+  local amount, used, held, ends = counter.amount, counter.used, counter.held, counter.start + counter.window
   counter.is_shared = counter.is_request and group ~= nil and group.starts[counter.id] ~= nil
   if counter.is_shared then
     counter.base = 0
     -- Should the call come back only when its request takes no more attempts, it needs room of its own.
-    if amount and row.used + row.held + 1 > amount then rejoined_at = math.max(rejoined_at, ends) end
+    if amount and used + held + 1 > amount then rejoined_at = math.max(rejoined_at, ends) end
   elseif amount then
     local need = counter.base
     if counter.per_output > 0 then need = need + counter.per_output * math.min(output, least_output) end
     need = math.max(need, 1) -- a counter that is used up is closed also for what asks nothing of it
     if need > amount then
-      if amount > 0 and counter.base > amount and unit_of(counter.id) == 'tokens' then
-        too_large = too_large or counter.id
-      end
+      if amount > 0 and counter.base > amount and counter.unit == 'tokens' then too_large = too_large or counter.id end
       hard = later(hard, counter.id, math.huge)
-    elseif need > amount - row.used - (counter.is_request and row.held or 0) then
+    elseif need > amount - used - (counter.is_request and held or 0) then
       hard = later(hard, counter.id, ends)
-    elseif need > amount - row.used - row.held then
+    elseif need > amount - used - held then
       soft = later(soft, counter.id, ends)
     end
   end
 end
 
-if too_large then return answer('denied', whole(now), too_large, '-', 'too_large') end
+local function denied(id, at_word, reason)
+  return answer('denied ' .. now_word .. ' ' .. id .. ' ' .. at_word .. ' ' .. reason)
+end
+if too_large then return denied(too_large, '-', 'too_large') end
 if hard then
   local at = hard.at
-  if at == math.huge then return answer('denied', whole(now), hard.id, '-', 'used') end
+  if at == math.huge then return denied(hard.id, '-', 'used') end
   if group and at >= group.till then at = math.max(at, rejoined_at) end
-  return answer('denied', whole(now), hard.id, whole(at), 'used')
+  return denied(hard.id, whole(at), 'used')
 end
-if soft then return answer('denied', whole(now), soft.id, '-', 'held') end
+if soft then return denied(soft.id, '-', 'held') end
 
 -- There is room on all of them: lower the output to what the tightest leaves.
-for _, counter in ipairs(counters) do
+for i = 1, #counters do
+  local counter = counters[i]
   if counter.amount and counter.per_output > 0 then
-    local left = counter.amount - counter.row.used - counter.row.held - counter.base
+    local left = counter.amount - counter.used - counter.held - counter.base
     -- fmod is exact where a division of large numbers would round up
     output = math.min(output, (left - math.fmod(left, counter.per_output)) / counter.per_output)
   end
 end
 
 local changed, holds, last_end = {}, {}, now
-for _, counter in ipairs(counters) do
-  local row, hold = counter.row, counter.base
+for i = 1, #counters do
+  local counter = counters[i]
+  local id, start, hold = counter.id, counter.start, counter.base
   if counter.per_output > 0 and output < math.huge then hold = hold + counter.per_output * output end
   if not counter.amount then hold = math.min(hold, MOST_ONLY_COUNTED) end
   if hold > 0 then
-    row.held = row.held + hold
-    changed[#changed + 1] = counter.id
-    changed[#changed + 1] = words_of(row)
-    last_end = math.max(last_end, row.start + window_ms(counter.id))
+    counter.words = start .. ' ' .. counter.used .. ' ' .. whole(counter.held + hold)
+    changed[#changed + 1] = id
+    changed[#changed + 1] = counter.words
+    last_end = math.max(last_end, start + counter.window)
   end
   if group and counter.is_request then
-    if not counter.is_shared then group.starts[counter.id] = row.start end
+    if not counter.is_shared then group.starts[id] = start end
     hold = 0 -- it is the group's
   end
-  holds[#holds + 1] = table.concat({counter.id, whole(row.start), whole(hold),
-    whole(counter.is_request and 0 or counter.base), '0',
-    counter.amount and whole(counter.amount) or '-'}, ' ')
+  holds[i] = id .. ' ' .. start .. ' ' .. whole(hold) .. ' ' .. counter.charged .. ' 0 ' .. counter.amount_word
 end
 if #changed > 0 then
   redis.call('HSET', KEYS[1], unpack(changed))
@@ -144,16 +151,17 @@ if #changed > 0 then
 end
 
 local output_word = output < math.huge and whole(output) or '-'
-local head = {KEYS[1], '-', '-', output_word}
+local group_words = '- -'
 if group then
   group.mask, group.state, group.open = group.mask + bit, 'held', group.open + 1
   -- As long as its windows run: after them there is nothing left to give back.
   local ends = group.till
   for id, start in pairs(group.starts) do ends = math.max(ends, start + window_ms(id)) end
   redis.call('SET', KEYS[4], words_of_group(group), 'PX', whole(math.max(ends - now, 1)))
-  head[2], head[3] = KEYS[4], whole(group.till)
+  group_words = KEYS[4] .. ' ' .. whole(group.till)
 end
-redis.call('HSET', KEYS[2], call, table.concat(head, ' ') .. '\n' .. table.concat(holds, ' ') .. '\n' .. ARGV[7])
+redis.call('HSET', KEYS[2], call, KEYS[1] .. ' ' .. group_words .. ' ' .. output_word .. '\n'
+           .. table.concat(holds, ' ') .. '\n' .. ARGV[7])
 
 local lease = redis.call('ZSCORE', KEYS[3], worker)
 if not lease or tonumber(lease) < now + lease_ms / 2 then
@@ -161,4 +169,4 @@ if not lease or tonumber(lease) < now + lease_ms / 2 then
   redis.call('PEXPIRE', KEYS[3], keep_ms)
 end
 if redis.call('HLEN', KEYS[2]) == 1 then redis.call('PEXPIRE', KEYS[2], keep_ms) end
-return answer('admitted', whole(now), output_word)
+return answer('admitted ' .. now_word .. ' ' .. output_word)

@@ -12,6 +12,9 @@
 --           `base` is what is charged should its worker die, `used` what was charged when it did.
 -- A word that is not known or not there is "-".
 
+-- Numbers stay the words they came as where they can: to print one takes Lua longer than most commands take Redis.
+-- Lua counts with such words as with numbers, but compares them as text.
+
 local function whole(number) return string.format('%.0f', number) end
 
 local function clock_ms(given)
@@ -20,23 +23,26 @@ local function clock_ms(given)
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local function unit_of(id) return string.match(id, '^%a+') end
-
 local function window_ms(id) return string.match(id, '%d+$') * 1000 end
 
--- A counter as it stands at `now`; `is_kept` false: no window runs, one would start now.
-local function row_of(stored, id, now)
-  if stored then
-    local start, used, held = string.match(stored, '^(%-?%d+) (%d+) (%d+)$')
-    start = tonumber(start)
-    if start + window_ms(id) > now then
-      return {start = start, used = tonumber(used), held = tonumber(held), is_kept = true}
-    end
-  end
-  return {start = now, used = 0, held = 0, is_kept = false}
+-- All counters of an account, id -> words. They are few, and one command reads them whichever are needed.
+local function rows_of(key)
+  local rows, flat = {}, redis.call('HGETALL', key)
+  for i = 1, #flat, 2 do rows[flat[i]] = flat[i + 1] end
+  return rows
 end
 
-local function words_of(row) return whole(row.start) .. ' ' .. whole(row.used) .. ' ' .. whole(row.held) end
+local ROW = '^(%-?%d+) (%d+) (%d+)$'
+
+-- A counter as it stands at `now`: start, used and held, each a word, and the words of all three. When no window
+-- runs, one would start now.
+local function row_of(stored, window, now, now_word)
+  if stored then
+    local start, used, held = string.match(stored, ROW)
+    if start + window > now then return start, used, held, stored end
+  end
+  return now_word, '0', '0', now_word .. ' 0 0'
+end
 
 -- PEXPIRE with GT is Redis 7; this also writes only when there is something to lengthen.
 local function outlive(key, ms)
@@ -48,12 +54,12 @@ local function group_of(stored)
   local body, mask, state, open, till, starts = string.match(stored, '^(%S+) (%d+) (%a+) (%d+) (%-?%d+) ?(.*)$')
   local group = {body = body, mask = tonumber(mask), state = state, open = tonumber(open), till = tonumber(till),
                  starts = {}}
-  for id, start in string.gmatch(starts, '(%S+) (%-?%d+)') do group.starts[id] = tonumber(start) end
+  for id, start in string.gmatch(starts, '(%S+) (%-?%d+)') do group.starts[id] = start end
   return group
 end
 
 local function words_of_group(group)
   local words = {group.body, whole(group.mask), group.state, whole(group.open), whole(group.till)}
-  for id, start in pairs(group.starts) do words[#words + 1] = id .. ' ' .. whole(start) end
+  for id, start in pairs(group.starts) do words[#words + 1] = id .. ' ' .. start end
   return table.concat(words, ' ')
 end

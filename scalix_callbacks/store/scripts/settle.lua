@@ -33,6 +33,7 @@
 -- go to the window of the admission; one that is over takes nothing; one that emptied meanwhile is taken up again,
 -- or is the one that runs instead. Nothing stays held.
 local call, worker, now, how = ARGV[1], ARGV[2], clock_ms(ARGV[3]), ARGV[4]
+local now_word = whole(now)
 local is_counted = ARGV[5] == '1'
 local used_of = {requests = 0, tokens = tonumber(ARGV[6]), usd = tonumber(ARGV[7])}
 
@@ -41,6 +42,8 @@ if how == 'abandon' then
   if lease and tonumber(lease) > now then return 'alive' end
 end
 
+-- The counters are read once and written once; between that, `rows` has them as they are to be.
+local rows = rows_of(KEYS[1])
 local stored = redis.call('HGET', KEYS[2], call)
 local is_open, is_late = stored, false
 if not is_open then
@@ -50,8 +53,8 @@ if not is_open then
   if not stored and how == 'drain' then
     local holds = {}
     for id, amount in string.gmatch(ARGV[11], '(%S+) (%S+)') do
-      local row = row_of(redis.call('HGET', KEYS[1], id), id, now)
-      holds[#holds + 1] = id .. ' ' .. whole(row.start) .. ' 0 0 0 ' .. amount
+      local start = row_of(rows[id], window_ms(id), now, now_word)
+      holds[#holds + 1] = id .. ' ' .. start .. ' 0 0 0 ' .. amount
     end
     stored = KEYS[1] .. ' - - -\n' .. table.concat(holds, ' ') .. '\n'
     redis.call('SET', KEYS[5], '-', 'PX', ARGV[9])
@@ -61,49 +64,61 @@ if not is_open then
     is_late = true
   end
 end
-local counters_key, group_key, till, body = string.match(stored, '^(%S+) (%S+) (%S+) %S+\n([^\n]*)\n')
+-- Not one pattern for all of it: to look for the ends of the lines costs less than to match what is between them.
+local counters_key, group_key, till = string.match(stored, '^(%S+) (%S+) (%S+)')
 if counters_key ~= KEYS[1] or (group_key ~= '-' and group_key ~= KEYS[4]) then
   return redis.error_reply('SCALIX the call was admitted for another account or attempt')
 end
+local head_end = string.find(stored, '\n', 1, true)
+local holds = string.sub(stored, head_end + 1, string.find(stored, '\n', head_end + 1, true) - 1)
 if is_open then redis.call('HDEL', KEYS[2], call) end
 if is_late then redis.call('DEL', KEYS[5]) end
 
-local function change(id, start, used, held)
-  if used == 0 and held == 0 then return end
-  local raw = redis.call('HGET', KEYS[1], id)
-  local row = row_of(raw, id, now)
-  if raw and tonumber(string.match(raw, '^%-?%d+')) == start then
+-- Ids, and when the last of their windows ends; a window that is over is kept for a moment.
+local changed, last_end = {}, now + 1
+
+-- Adds to a counter, in the window that began at `start`; returns the words of it as it stands then.
+local function change(id, window, start, used, held)
+  local row_start, row_used, row_held, words = nil, 0, 0, rows[id]
+  if words then row_start, row_used, row_held = string.match(words, ROW) end
+  local is_kept = row_start and row_start + window > now
+  local is_changed = used ~= 0 or held ~= 0
+  if is_changed and row_start == start then
     -- Its own window, also when that is over: the clock may step back into it.
-    row = row_of(raw, id, start)
-    row.used, row.held = math.max(row.used + used, 0), math.max(row.held + held, 0)
-  elseif used > 0 and start + window_ms(id) > now then
-    if not row.is_kept then row.start = start end
-    row.used = row.used + used
+    row_used, row_held = math.max(row_used + used, 0), math.max(row_held + held, 0)
+  elseif used > 0 and start + window > now then
+    if not is_kept then row_start, row_used, row_held, is_kept = start, 0, 0, true end
+    row_used = row_used + used
   else
-    return
+    is_changed = false
   end
-  if row.used == 0 and row.held == 0 then
-    redis.call('HDEL', KEYS[1], id)
-  else
-    redis.call('HSET', KEYS[1], id, words_of(row))
-    outlive(KEYS[1], math.max(row.start + window_ms(id) - now, 1))
+  if is_changed then
+    changed[#changed + 1] = id
+    if row_used + row_held == 0 then
+      words, is_kept = nil, false
+    else
+      words = row_start .. ' ' .. whole(row_used) .. ' ' .. whole(row_held)
+      last_end = math.max(last_end, row_start + window)
+    end
+    rows[id] = words
   end
+  return is_kept and words or now_word .. ' 0 0'
 end
 
 -- The request: its group's, or its own.
-local counted = is_counted and 1 or 0
+local counted = is_counted and '1' or '0'
 local group = group_key ~= '-' and group_of(redis.call('GET', KEYS[4])) or nil
 if group and whole(group.till) ~= till then group = nil end -- another request under the same id
 if group then
   if not is_late then group.open = group.open - 1 end
   if is_counted and group.state == 'used' then
-    counted = 0
+    counted = '0'
   elseif is_counted then
     local held = group.state == 'held' and -1 or 0
-    for id, start in pairs(group.starts) do change(id, start, 1, held) end
+    for id, start in pairs(group.starts) do change(id, window_ms(id), start, 1, held) end
     group.state = 'used'
   elseif group.open == 0 and group.state == 'held' then
-    for id, start in pairs(group.starts) do change(id, start, 0, -1) end
+    for id, start in pairs(group.starts) do change(id, window_ms(id), start, 0, -1) end
     group.state = 'back'
   end
   if group.open > 0 then
@@ -114,16 +129,37 @@ if group then
     redis.call('DEL', KEYS[4])
   end
 else
-  used_of.requests = counted
+  used_of.requests = tonumber(counted)
 end
 
-local left, standings = {}, {}
-for id, start, held, base, used, amount in string.gmatch(body, '(%S+) (%-?%d+) (%d+) (%d+) (%d+) (%S+)') do
-  local now_used = used_of[unit_of(id)]
-  if how == 'abandon' then now_used = tonumber(base) end
-  change(id, tonumber(start), now_used - tonumber(used), -tonumber(held))
-  left[#left + 1] = table.concat({id, start, '0', '0', whole(now_used), amount}, ' ')
-  standings[#standings + 1] = id .. ' ' .. amount .. ' ' .. words_of(row_of(redis.call('HGET', KEYS[1], id), id, now))
+local left, told = {}, {'settled', now_word, counted}
+for id, unit, window_s, start, held, base, used, amount in
+  string.gmatch(holds, '((%a+):(%d+)) (%-?%d+) (%d+) (%d+) (%d+) (%S+)') do
+  local now_used = used_of[unit]
+  if how == 'abandon' then
+    now_used = tonumber(base)
+    left[#left + 1] = id .. ' ' .. start .. ' 0 0 ' .. base .. ' ' .. amount
+  end
+  told[#told + 1] = id .. ' ' .. amount .. ' ' .. change(id, window_s * 1000, start, now_used - used, -held)
+end
+
+-- Written first, emptied then: a hash without a field, even for a moment, would lose its time to live.
+if #changed > 0 then
+  local set, emptied = {}, {}
+  for i = 1, #changed do
+    local id = changed[i]
+    if rows[id] then
+      set[#set + 1] = id
+      set[#set + 1] = rows[id]
+    else
+      emptied[#emptied + 1] = id
+    end
+  end
+  if #set > 0 then
+    redis.call('HSET', KEYS[1], unpack(set))
+    outlive(KEYS[1], last_end - now)
+  end
+  if #emptied > 0 then redis.call('HDEL', KEYS[1], unpack(emptied)) end
 end
 
 if how == 'abandon' then
@@ -131,7 +167,7 @@ if how == 'abandon' then
              'PX', ARGV[9])
 end
 if how ~= 'release' then
-  redis.call('XADD', KEYS[3], '*', 'record', ARGV[8], 'counted', counted, 'late', is_late and 1 or 0)
+  redis.call('XADD', KEYS[3], '*', 'record', ARGV[8], 'counted', counted, 'late', is_late and '1' or '0')
   redis.call('PEXPIRE', KEYS[3], ARGV[10])
 end
-return table.concat({'settled', whole(now), counted, unpack(standings)}, ' ')
+return table.concat(told, ' ')

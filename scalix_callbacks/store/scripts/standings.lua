@@ -9,6 +9,9 @@
 --
 -- Holds to: writes nothing; a window that is over reads as one that starts now.
 local now = clock_ms(ARGV[1])
-local words = {whole(now)}
-for i = 2, #ARGV do words[i] = words_of(row_of(redis.call('HGET', KEYS[1], ARGV[i]), ARGV[i], now)) end
+local rows, words = rows_of(KEYS[1]), {whole(now)}
+for i = 2, #ARGV do
+  local _, _, _, row = row_of(rows[ARGV[i]], window_ms(ARGV[i]), now, words[1])
+  words[i] = row
+end
 return table.concat(words, ' ')
