@@ -81,20 +81,21 @@ class StreamReading:
     def is_empty(self) -> bool:
         return not self._pieces and self._usage is None
 
-    def _read_choices(self, chunk: Any) -> Any:
-        reported = _usage_of(getattr(chunk, "usage", None))
+    def _read_choices(self, chunk: BaseModel) -> Any:
+        held = _held(chunk)
+        reported = _usage_of(held.get("usage"))
         has_content = False
-        for choice in chunk.choices:
-            delta = getattr(choice, "delta", None)
-            texts = list(_texts(delta)) if delta is not None else [getattr(choice, "text", None)]
+        for choice in map(_held, held["choices"]):
+            delta = choice.get("delta")
+            texts = [choice.get("text")] if delta is None else list(_texts(delta))
             self._keep(texts)
-            has_content = has_content or any(texts) or bool(getattr(choice, "finish_reason", None))
+            has_content = has_content or any(texts) or bool(choice.get("finish_reason"))
         if reported is not None:
             self._usage = reported
             if not has_content:
                 return None
-        if getattr(chunk, "usage", None) is not None:
-            chunk.usage = None
+        if held.get("usage") is not None:
+            chunk.usage = None  # type: ignore[attr-defined]  # it has one
         return chunk
 
     def _read_event(self, event: object) -> None:
@@ -174,10 +175,18 @@ def _is_error(event: object) -> bool:
     return isinstance(event, Mapping) and event.get("type") == "error"
 
 
+def _held(model: Any) -> Mapping[str, Any]:
+    """What a model holds. To ask pydantic for what it may not hold costs an exception each time."""
+    if not isinstance(model, BaseModel):
+        return model if isinstance(model, Mapping) else vars(model)
+    return {**model.__dict__, **(model.__pydantic_extra__ or {})}
+
+
 def _texts(delta: Any) -> Iterator[str | None]:
-    yield getattr(delta, "content", None)
-    yield getattr(delta, "reasoning_content", None)
-    for call in getattr(delta, "tool_calls", None) or ():
+    held = _held(delta)
+    yield held.get("content")
+    yield held.get("reasoning_content")
+    for call in held.get("tool_calls") or ():
         function = getattr(call, "function", None)
         yield getattr(function, "name", None)
         yield getattr(function, "arguments", None)

@@ -18,6 +18,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.hooks import ResponsesIDSecurity
 from litellm.proxy.hooks.model_max_budget_limiter import PROXY_VirtualKeyModelMaxBudgetLimiter
 from litellm.router import Router
+from pydantic import BaseModel
 
 from scalix_callbacks.core.call import CURRENT_CALL, Call
 from scalix_callbacks.core.caller import OPERATOR, Caller, Role
@@ -26,6 +27,7 @@ from scalix_callbacks.proxy.repairs import (
     correlation,
     deployment_usage,
     response_ids,
+    stream_models,
     success_log,
     unused_hooks,
     zero_cost,
@@ -273,3 +275,29 @@ async def test_only_streams_with_ids_are_looked_at(route: str | None, is_looked_
     assert is_looked_at == (hooked is not response)
     assert ["chunk"] == [chunk async for chunk in hooked]
     assert UserAPIKeyAuth.model_fields.keys() >= {"request_route"}
+
+
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pydantic as it is, whatever another test has installed."""
+    for model, _ in stream_models.UNDECLARED:
+        monkeypatch.setattr(model, "__pydantic_setattr_handlers__", {})
+
+
+@pytest.mark.usefixtures("forgetful")
+@pytest.mark.parametrize(
+    ("model", "name"), [(model, name) for model, names in stream_models.UNDECLARED for name in names]
+)
+def test_an_undeclared_attribute_is_set_as_pydantic_sets_it(model: type[BaseModel], name: str) -> None:
+    """Once a name is declared, or pydantic remembers it by itself, it can go here."""
+    plain, ours = model(), model()
+    setattr(plain, name, "value")
+    assert name not in model.model_fields
+    assert name not in model.__pydantic_setattr_handlers__
+    stream_models.install()
+    setattr(ours, name, "value")
+    ours.id = plain.id = "same"  # type: ignore[attr-defined]  # only one of them has ids of its own
+
+    assert plain == ours
+    assert plain.model_dump(exclude_unset=True) == ours.model_dump(exclude_unset=True)
+    assert plain.model_fields_set == ours.model_fields_set

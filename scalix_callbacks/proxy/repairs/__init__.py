@@ -6,6 +6,7 @@ success_log         what LiteLLM prepares after each call for loggers, where nob
 zero_cost           its search, after each call of a model without a price, for the reason
 answer_cost         its cost of a call, for a header that users do not see
 deployment_usage    its search, after each call, for limits of a deployment that has none
+stream_models       how its models of a chunk set what they do not declare
 response_ids        its look at each chunk of each stream for ids of another API
 
 `tests/proxy/test_repairs.py` tells when one can go.
@@ -16,12 +17,22 @@ from scalix_callbacks.proxy.repairs import (
     correlation,
     deployment_usage,
     response_ids,
+    stream_models,
     success_log,
     unused_hooks,
     zero_cost,
 )
 
-REPAIRS = (correlation, unused_hooks, success_log, zero_cost, answer_cost, deployment_usage, response_ids)
+REPAIRS = (
+    correlation,
+    unused_hooks,
+    success_log,
+    zero_cost,
+    answer_cost,
+    deployment_usage,
+    response_ids,
+    stream_models,
+)
 
 
 def install() -> None:
