@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench import parts, servers
+from bench.endurance import many_calls, open_streams
 from bench.figures import table
 from bench.in_process import in_process
 from bench.levers import levers
@@ -36,13 +37,22 @@ PARTS = {
     "limiter": limiter,
     "in_process": in_process,
     "levers": levers,
+    "open_streams": open_streams,
+    "many_calls": many_calls,
 }
-NEEDS_NO_SERVER = {"limiter", "in_process", "levers"}
+NEEDS_NO_SERVER = {"limiter", "in_process", "levers", "open_streams", "many_calls"}
+TAKES_LONG = {"open_streams", "many_calls"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=PARTS,
+        default=[part for part in PARTS if part not in TAKES_LONG],
+        help="parts to measure",
+    )
     parser.add_argument(
         "--servers", nargs="+", choices=SETUPS, default=list(SETUPS), help="what to start and compare"
     )

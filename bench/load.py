@@ -61,7 +61,7 @@ async def _load(ask: Ask, at_once: int, seconds: float) -> Load:
     ended = [loop.create_future() for _ in range(at_once)]
     for future in ended:
         await loop.create_connection(
-            lambda future=future: _Client(raw, told, began + seconds, future),  # type: ignore[misc]
+            lambda future=future: Client(raw, told, began + seconds, future),  # type: ignore[misc]
             address.hostname or "127.0.0.1",
             address.port or 80,
         )
@@ -71,7 +71,7 @@ async def _load(ask: Ask, at_once: int, seconds: float) -> Load:
     return told
 
 
-class _Client(asyncio.Protocol):
+class Client(asyncio.Protocol):
     def __init__(self, raw: bytes, told: Load, until: float, ended: asyncio.Future[None]) -> None:
         self._raw, self._told, self._until, self._ended = raw, told, until, ended
         self._head = self._tail = b""

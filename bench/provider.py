@@ -2,7 +2,7 @@
 
 `python -m bench.provider PORT`. The name of the model says what it does: `whole` answers in one piece,
 `chunks-200` streams that many chunks in one go, `paced-20` a chunk every `PACE_S`, `flaky` fails every
-twentieth time. It reads no more of HTTP than the proxies say.
+twentieth time, `slow-20` streams a chunk every `SLOW_PACE_S`. It reads no more of HTTP than the proxies say.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import orjson
 import uvloop
 
 PACE_S = 0.5
+SLOW_PACE_S = 10.0
 FAILS_EVERY = 20
 PROMPT_TOKENS = 20
 
@@ -82,7 +83,9 @@ class Connection(asyncio.Protocol):
         if kind == b"chunks":
             self._transport.write(_STREAM_START + b"".join(frames(number)))
         elif kind == b"paced":
-            self._paced = asyncio.get_running_loop().create_task(self._stream_slowly(number))
+            self._paced = asyncio.get_running_loop().create_task(self._stream_slowly(number, PACE_S))
+        elif kind == b"slow":
+            self._paced = asyncio.get_running_loop().create_task(self._stream_slowly(number, SLOW_PACE_S))
         elif kind == b"flaky" and self._is_turn_to_fail():
             self._transport.write(_FAILURE)
         else:
@@ -92,11 +95,11 @@ class Connection(asyncio.Protocol):
         Connection.failed += 1
         return Connection.failed % FAILS_EVERY == 0
 
-    async def _stream_slowly(self, chunks: int) -> None:
+    async def _stream_slowly(self, chunks: int, pace_s: float) -> None:
         first, *others = frames(chunks)
         self._transport.write(_STREAM_START + first)
         for frame in others:
-            await asyncio.sleep(PACE_S)
+            await asyncio.sleep(pace_s)
             self._transport.write(frame)
 
 

@@ -25,7 +25,7 @@ from scalix_callbacks.ledger.database import connect, migrate
 
 ROOT = Path(__file__).parents[1]
 START_S = 120.0
-MODELS = ("whole", "chunks-10", "chunks-210", "paced-20", "flaky")
+MODELS = ("whole", "chunks-10", "chunks-210", "paced-20", "slow-24", "flaky")
 """As `bench.provider` knows them; the proxies have them as `scalix-NAME`."""
 HIDDEN = ("httptools", "opentelemetry.sdk", "prisma", "prisma.errors")
 """What ours brings that `litellm[proxy]` does not, and that LiteLLM uses where it is there.

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
 
 MAX_BATCH = 500
-BUSY_PAUSE_S = 0.1
+BUSY_PAUSE_S = 0.5
 """After a batch that was not full: a little is left to gather, so that it is written in one transaction."""
 IDLE_PAUSE_S = 1.0
 FIRST_BACKOFF_S = 1.0

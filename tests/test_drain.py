@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scalix_callbacks.drain import MAX_BATCH, Drainer
+from scalix_callbacks.drain import BUSY_PAUSE_S, MAX_BATCH, Drainer
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ async def test_a_backlog_is_drained_without_a_pause() -> None:
     desk = Desk(waiting=2 * MAX_BATCH + 1)
     await run(desk, 4)
 
-    assert [0.0, 0.0, 0.1, 1.0] == desk.pauses
+    assert [0.0, 0.0, BUSY_PAUSE_S, 1.0] == desk.pauses
     assert 2 * MAX_BATCH + 1 == len(desk.inserted)
 
 
@@ -85,7 +85,7 @@ async def test_an_outage_is_told_once_and_waited_for(caplog: pytest.LogCaptureFi
     desk = Desk(waiting=3, away=[OSError("no route")] * 7)
     drainer = await run(desk, 8)
 
-    assert [1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0, 0.1] == desk.pauses
+    assert [1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0, BUSY_PAUSE_S] == desk.pauses
     assert (3, 0, False) == (len(desk.inserted), desk.waiting, drainer.is_failing)
     assert [
         (

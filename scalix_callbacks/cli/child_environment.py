@@ -30,8 +30,12 @@ STAY_HOME: Mapping[str, str] = {
 FAST: Mapping[str, str] = {
     # OpenAI's own SDK makes objects of every chunk, for LiteLLM to make others of them.
     "EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER": "true",
+    # Of one worker to one provider it keeps 500 connections, and what comes then waits in silence until a
+    # stream ends. How many calls there may be is ours to say.
+    "AIOHTTP_CONNECTOR_LIMIT": "100000",
+    "AIOHTTP_CONNECTOR_LIMIT_PER_HOST": "100000",
 }
-"""What costs LiteLLM time without need; who sets one otherwise wants that."""
+"""What holds LiteLLM up without need; who sets one otherwise wants that."""
 
 _PLAIN = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV")
 _PLAIN_PREFIXES = ("LC_", "LD_", "PYTHON", "COVERAGE_")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Row
@@ -16,6 +16,9 @@ MAX_TEXT = 10_000
 """Characters of a column that has no bound of its own, and of the windows' JSON."""
 
 
+_FIELDS = tuple(field.name for field in fields(CallRecord))
+
+
 class BadRecord(ValueError):
     """This cannot be kept as a usage record; `str()` says why, and nothing of what is in it."""
 
@@ -27,11 +30,14 @@ def to_row(record: Mapping[str, Any]) -> dict[str, Any]:
         BadRecord: it is no such record, or has something that no database could keep.
     """
     try:
-        row = asdict(CallRecord.from_json(record))
+        kept = CallRecord.from_json(record)
     except ValueError as error:
         raise BadRecord(str(error)) from None
     except ArithmeticError:
         raise BadRecord("An amount or a moment is beyond all bounds.") from None
+    row = {
+        name: getattr(kept, name) for name in _FIELDS
+    }  # asdict copies deeply: half of all that an insert costs
     for column in usage_records.columns:
         if not _fits(column, row[column.name]):
             raise BadRecord(f"{column.name} does not fit its column.")
