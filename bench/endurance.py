@@ -61,7 +61,7 @@ async def _open(server: Server) -> tuple[Load, int, float]:
         )
         await asyncio.sleep(max(began + number / OPENED_PER_S - time.perf_counter(), 0))
     while len(told.first_s) < STREAMS and not told.answer_s and time.perf_counter() - began < ENDED_WITHIN_S:
-        await asyncio.sleep(0.1)  # noqa: ASYNC110  # the clients know no event
+        await asyncio.sleep(0.1)  # the clients know no event
     peak, peak_mb = len(told.first_s) - len(told.answer_s), memory_mb(server.pids)
     _, late = await asyncio.wait(ended, timeout=ENDED_WITHIN_S)
     told.broken += len(late)
