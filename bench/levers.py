@@ -17,9 +17,7 @@ _SITE = (str(ROOT / "bench" / "stock_site"),)
 LEVERS: Mapping[str, Setup] = {
     AS_SERVED: Setup(),
     "hosted_vllm/ for openai/": Setup(litellm_params={"model": "hosted_vllm/{}"}),
-    "LiteLLM's own HTTP handler for openai/": Setup(
-        environment={"EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER": "true"}
-    ),
+    "OpenAI's SDK for openai/": Setup(environment={"EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER": "false"}),
     "LITELLM_RUST=1": Setup(environment={"LITELLM_RUST": "1"}),
     "without OpenTelemetry's SDK": Setup(environment={"BENCH_HIDDEN": "opentelemetry.sdk"}, paths=_SITE),
     "without httptools": Setup(environment={"BENCH_HTTP": "h11"}),

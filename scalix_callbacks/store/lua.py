@@ -35,6 +35,7 @@ def load(name: str) -> Script:
 
 ADMIT = load("admit")
 SETTLE = load("settle")
+RESTORE = load("restore")
 RETIRE = load("retire")
 STANDINGS = load("standings")
 
