@@ -100,6 +100,7 @@ class App:
             ended=self.metrics.ended,
             chain_of=self.gateway.usable_chain,
             max_output_of=max_output_of(settings.catalogue),
+            prices=settings.prices,
         )
         self._pending: int | None = None
         self._tasks: list[asyncio.Task[None]] = []

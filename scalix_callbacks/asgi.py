@@ -17,6 +17,7 @@ from scalix_callbacks.ledger.accounts import utc_now
 from scalix_callbacks.proxy import edge_auth, registration
 from scalix_callbacks.proxy.litellm_config import PackConfig
 from scalix_callbacks.proxy.warm_up import warm_up
+from scalix_callbacks.web.budget import budget_page, info_page
 from scalix_callbacks.web.edge import Edge
 from scalix_callbacks.web.health import alive, health_route
 from scalix_callbacks.web.keys import KeyGenerator
@@ -57,6 +58,8 @@ def _wrap() -> ASGIApp:
         "/v1/models": list_models(pack.gateway),
         "/v1/models/{id}": one_model(pack.gateway),
         "/v1/user": user_page(pack.settings.tiers, pack),
+        "/v1/user/info": info_page(pack.settings.tiers, pack),
+        "/v1/user/budget": budget_page(pack.settings.tiers, pack),
         "/metrics": metrics_page(pack.metrics.exposition),
         "/scalix/admin/ledger": ledger_page(pack.records),
         "/scalix/admin/outbox": outbox_state(pack.limiter),

@@ -25,6 +25,7 @@ class End:
     Attributes:
         is_local: it was admitted without the store, which counts it now, whatever the limits.
         is_counted: whether it counts as a request.
+        nano_usd: what its user pays; 0 also where there is no price.
         record: in the JSON form of `CallRecord`.
     """
 
@@ -32,6 +33,7 @@ class End:
     is_local: bool
     is_counted: bool
     tokens: int
+    nano_usd: int
     record: Mapping[str, Any]
 
 
@@ -39,11 +41,11 @@ class Store(Protocol):
     """Where calls are settled, each once however often it is said; raises StoreLost when it cannot tell."""
 
     async def settle(
-        self, ask: Ask, *, is_counted: bool, tokens: int, record: Mapping[str, Any]
+        self, ask: Ask, *, is_counted: bool, tokens: int, nano_usd: int, record: Mapping[str, Any]
     ) -> Settled | None: ...
 
     async def drain(
-        self, ask: Ask, *, is_counted: bool, tokens: int, record: Mapping[str, Any]
+        self, ask: Ask, *, is_counted: bool, tokens: int, nano_usd: int, record: Mapping[str, Any]
     ) -> Settled | None: ...
 
 
@@ -102,7 +104,13 @@ class Ends:
     async def _tell(self, end: End) -> Settled | None:
         say = self._store.drain if end.is_local else self._store.settle
         try:
-            settled = await say(end.ask, is_counted=end.is_counted, tokens=end.tokens, record=end.record)
+            settled = await say(
+                end.ask,
+                is_counted=end.is_counted,
+                tokens=end.tokens,
+                nano_usd=end.nano_usd,
+                record=end.record,
+            )
         except StoreLost:
             self._breaker.failed(self._elapsed())
             return None

@@ -232,7 +232,7 @@ class Gateway:
             key_id=identity.key.id,
             key_hash=key_hash,
             models=identity.key.models,
-            limit_overrides=identity.account.limit_overrides,
+            limit_overrides=identity.account.own_limits,
         )
 
     async def _named(self, user: str, claimed_tier: str | None) -> Caller:
@@ -246,7 +246,7 @@ class Gateway:
             tier = claimed_tier or ("pro" if user.startswith(KEY_PREFIX) else "free")
             if tier not in self._tiers:
                 tier = self._lowest
-        overrides = () if account is None else account.limit_overrides
+        overrides = () if account is None else account.own_limits
         return Caller(id=user, tier=tier, role=Role.USER, limit_overrides=overrides)
 
     def _tier_name(self, account: Account, now: datetime) -> str:

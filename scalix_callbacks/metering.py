@@ -12,6 +12,7 @@ from uuid import uuid4
 from scalix_callbacks.core.attempt import attempt_of
 from scalix_callbacks.core.bodies import Screened
 from scalix_callbacks.core.breaker import Breaker
+from scalix_callbacks.core.budget import with_usd
 from scalix_callbacks.core.call import Call
 from scalix_callbacks.core.caller import Caller
 from scalix_callbacks.core.ended_call import record_of
@@ -30,8 +31,9 @@ from scalix_callbacks.core.limits import (
     counters_of,
 )
 from scalix_callbacks.core.output_limit import apply, output_ask
+from scalix_callbacks.core.pricing import PriceTable, Rates, charged_nano_usd
 from scalix_callbacks.core.record import Outcome, memo_of
-from scalix_callbacks.core.refusal import refusal
+from scalix_callbacks.core.refusal import refusal, unpriced
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.scalix_object import ModelSelection, scalix_object
 from scalix_callbacks.core.tiers import StoreLost as OnStoreLost
@@ -57,7 +59,9 @@ class Limiter(Protocol):
 class LocalLimiter(Limiter, Protocol):
     """The same within this process, for as long as the other one is lost."""
 
-    async def settle(self, ask: Ask, *, is_counted: bool, tokens: int, record: None) -> Settled | None: ...
+    async def settle(
+        self, ask: Ask, *, is_counted: bool, tokens: int, nano_usd: int, record: None
+    ) -> Settled | None: ...
 
 
 class SettlesCalls(Protocol):
@@ -75,6 +79,7 @@ class Meter:
         keep: is given every record as it is settled, before the store is told.
         ended: is told of every call that ended.
         chain_of: what may be tried after a model, for a caller.
+        prices: what users pay.
         max_output_of: public model name → its own maximum of output tokens; None: not known.
         now_s: the clock, Unix time.
         elapsed: seconds that only grow.
@@ -93,6 +98,7 @@ class Meter:
         ended: Callable[[Call, Outcome, Usage], None],
         chain_of: Callable[[Caller, str], Sequence[str]],
         max_output_of: Callable[[str], int | None],
+        prices: PriceTable | None = None,
         now_s: Callable[[], float] = time.time,
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -106,6 +112,7 @@ class Meter:
         self._ended = ended
         self._chain_of = chain_of
         self._max_output_of = max_output_of
+        self._prices = prices or PriceTable()
         self._now_s = now_s
         self._elapsed = elapsed
         self._open: dict[str, Call] = {}
@@ -115,11 +122,12 @@ class Meter:
         """Holds what the call may use. Returns its body, with the output limit it got.
 
         Raises:
-            GatewayError: a limit refuses, or the store is lost.
+            GatewayError: a limit refuses, the model has no price under a budget, or the store is lost.
         """
         tier = self._tier(call)
         call.headers |= dropped_header(screened)
         call.endpoint, call.model, call.is_stream = endpoint, screened.model, screened.is_stream
+        call.rates = self._rates(call, screened.model)
         asked = output_ask(endpoint, screened.body, tier, self._max_output_of(screened.model))
         estimate = prompt_tokens(endpoint, screened.body, screened.options)
         ask = self._ask(call, tier, screened, estimate, asked.total)
@@ -173,17 +181,22 @@ class Meter:
         category: ErrorCategory | None = None,
         model_used: str | None = None,
         provider: str | None = None,
+        provider_rates: Rates | None = None,
     ) -> None:
         """Ends a call: what it held is replaced by what it used. Only the first end of a call has an effect.
 
         Args:
             usage: of the provider, or estimated; None: nothing was used.
+            provider_rates: what the provider charges; None: not known.
         """
         if call.ask is None or call.admission is None or call.is_ending:
             return
         call.is_ending = True
         self._open.pop(call.ask.call_id, None)
         used = usage or UNKNOWN
+        answered = None if model_used is None or model_used == call.model else self._rates(call, model_used)
+        call.price_nano_usd = charged_nano_usd(usage, call.rates, answered)
+        nano_usd = call.price_nano_usd or 0
         record = record_of(
             call,
             outcome,
@@ -191,6 +204,9 @@ class Meter:
             category=category,
             model_used=model_used,
             provider=provider,
+            provider_cost_nano_usd=None
+            if usage is None or provider_rates is None
+            else provider_rates.nano_usd(usage),
             now_s=self._now_s(),
         ).to_json()
         is_counted = bool(record["requests_counted"])
@@ -199,9 +215,15 @@ class Meter:
         is_local = call.local_ask is not None
         if call.local_ask is not None:
             await self._local.settle(
-                call.local_ask, is_counted=is_counted, tokens=used.total_tokens, record=None
+                call.local_ask,
+                is_counted=is_counted,
+                tokens=used.total_tokens,
+                nano_usd=nano_usd,
+                record=None,
             )
-        call.settled = await self._ends.settle(End(call.ask, is_local, is_counted, used.total_tokens, record))
+        call.settled = await self._ends.settle(
+            End(call.ask, is_local, is_counted, used.total_tokens, nano_usd, record)
+        )
         if call.settled is not None and call.settled.is_counted != is_counted:
             # Another attempt of its request counts.
             self._keep({**record, "requests_counted": int(call.settled.is_counted)})
@@ -222,7 +244,7 @@ class Meter:
             tier=call.caller.tier,
             request_id=call.request_id,
             figures=call.figures,
-            cost_nano_usd=None,
+            cost_nano_usd=call.price_nano_usd,
             upgrade=call.prompt,
             selection=ModelSelection(
                 requested=requested,
@@ -251,12 +273,20 @@ class Meter:
         self, call: Call, tier: Tier | None, screened: Screened, estimate: int, output_tokens: int | None
     ) -> Ask:
         assert call.caller is not None and call.endpoint is not None
+        counters = with_usd(counters_of(tier), call.rates)
+        if counters is None:
+            raise unpriced()
+        prompt_nano_usd = None
+        if call.rates is not None:
+            prompt_nano_usd = call.rates.nano_usd(
+                UNKNOWN.completed(prompt_tokens=estimate, completion_tokens=0)
+            )
         attempt = attempt_of(call.client_request_id, call.endpoint, screened)
         call_id = uuid4().hex
         return Ask(
             call_id=call_id,
             account_id=call.caller.id,
-            counters=counters_of(tier),
+            counters=counters,
             prompt_tokens=estimate,
             output_tokens=output_tokens,
             attempt=attempt,
@@ -272,7 +302,10 @@ class Meter:
                 prompt_tokens=estimate,
                 attempt=attempt.number if attempt else 1,
                 stream=screened.is_stream,
+                price_nano_usd=prompt_nano_usd,
             ),
+            prompt_nano_usd=prompt_nano_usd or 0,
+            output_nano_usd=0 if call.rates is None else call.rates.output_nano_usd,
         )
 
     def _figures(self, call: Call) -> tuple[Figure, ...]:
@@ -282,7 +315,16 @@ class Meter:
         now_s = call.admission.now_s
         if call.settled is not None:
             return figures_of(_merged(call.admission.standings, call.settled.standings), now_s)
-        return figures_of(call.admission.standings, now_s, own_tokens=call.ask.prompt_tokens)
+        return figures_of(
+            call.admission.standings,
+            now_s,
+            own_tokens=call.ask.prompt_tokens,
+            own_nano_usd=call.ask.prompt_nano_usd,
+        )
+
+    def _rates(self, call: Call, model: str) -> Rates | None:
+        assert call.caller is not None
+        return self._prices.rates(model, call.caller.tier, call.started_at_s)
 
     def _tell(self, call: Call, tier: Tier | None, figures: tuple[Figure, ...], now_s: float) -> None:
         call.figures, call.figures_at_s = figures, now_s

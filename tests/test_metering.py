@@ -10,7 +10,9 @@ from scalix_callbacks.core.breaker import Breaker
 from scalix_callbacks.core.call import Call
 from scalix_callbacks.core.caller import OPERATOR, Caller, Role
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
-from scalix_callbacks.core.limits import Ask, Decision, Settled, counters_of
+from scalix_callbacks.core.limits import Ask, Counter, Decision, Settled, counters_of
+from scalix_callbacks.core.money import nano_usd
+from scalix_callbacks.core.pricing import Price, PriceTable, Rates
 from scalix_callbacks.core.record import Outcome, abandoned, windows_of
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Limit, LimitOverride, Tier, TierTable, Unit
@@ -23,6 +25,12 @@ from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
 
 NOW_S = 1_800_000_000.0
+PRICES = (
+    Price("m", Rates(2_000 * 10**9, 10**12, 3_000 * 10**9, 5)),
+    Price("m2", Rates(10**12, 10**12, 10**12)),
+    Price("free", Rates(0, 0, 0)),
+)
+"""Of `m` a token of the prompt is 2,000 nano-USD, one from a cache 1,000, of the answer 3,000; the call 5."""
 USED = Usage(10, 20)
 LIMITS = (Limit(4, Unit.REQUESTS, HOUR_S), Limit(1_000, Unit.TOKENS, DAY_S))
 TIERS = TierTable(
@@ -94,18 +102,23 @@ class Desk:
             ended=lambda call, outcome, usage: self.ended.append(outcome),
             chain_of=lambda caller, model: (),
             max_output_of=lambda name: None,
+            prices=PriceTable(PRICES),
             now_s=lambda: NOW_S,
             elapsed=lambda: self.elapsed_s,
         )
 
     async def admit(
-        self, tier: str = "free", limit_overrides: tuple[LimitOverride, ...] = (), **fields: Any
+        self,
+        tier: str = "free",
+        limit_overrides: tuple[LimitOverride, ...] = (),
+        model: str = "m",
+        **fields: Any,
     ) -> Call:
         caller = Caller("ada", tier, Role.USER, limit_overrides=limit_overrides)
         caller = OPERATOR if tier == "operator" else caller
         call = Call(request_id="r", started_at_s=NOW_S, caller=caller, **fields)
-        body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
-        await self.meter.admit(call, Endpoint.CHAT, Screened(body, "m", False, None))
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+        await self.meter.admit(call, Endpoint.CHAT, Screened(body, model, False, None))
         return call
 
     async def used(self, tier: str = "free") -> tuple[int, int, int]:
@@ -336,3 +349,138 @@ async def test_the_record_says_which_attempt_counts(desk: Desk) -> None:
 
     assert [1, 0] == [record["requests_counted"] for record in desk.kept.values()]
     assert (1, 60, 0) == await desk.used()
+
+
+def budget(nano_usd: int) -> tuple[LimitOverride, ...]:
+    return (LimitOverride(Unit.USD, DAY_S, nano_usd),)
+
+
+async def spent(desk: Desk, window_s: int = DAY_S) -> tuple[int, int]:
+    """Nano-USD used and held."""
+    (standing,) = await desk.store.standings("ada", (Counter(Unit.USD, window_s, None),))
+    return standing.used, standing.held
+
+
+async def test_a_call_is_charged_by_its_price(desk: Desk) -> None:
+    """In the counter, the record and the answer alike; the provider's cost stands beside it."""
+    call = await desk.admit(limit_overrides=budget(10**9))
+    own = Rates(10**12, 10**12, 10**12)
+    await desk.meter.settle(call, Outcome.OK, Usage(10, 20, cached_tokens=4), provider_rates=own)
+    (record,) = desk.kept.values()
+
+    assert (76_005, 0) == await spent(desk)
+    assert ("0.000076005", "0.000030") == (record["price_usd"], record["provider_cost_usd"])
+    assert "0.000076005" == desk.meter.scalix(call, None)["cost_usd"]
+    assert record["windows"].keys() >= {"usd:86400"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "usage", "price", "cost"),
+    [
+        (Outcome.OK, USED, "0.000080005", "0.000030"),
+        (Outcome.ERROR, None, "0.000000", None),
+        (Outcome.ERROR, Usage(10, 3, is_estimated=True), "0.000029005", "0.000013"),
+        (Outcome.ABORTED, Usage(10, 0, is_estimated=True), "0.000020005", "0.000010"),
+        (Outcome.CACHED, None, "0.000000", None),
+        (Outcome.REPLAYED, None, "0.000000", None),
+    ],
+)
+async def test_each_end_has_its_price(
+    desk: Desk, outcome: Outcome, usage: Usage | None, price: str, cost: str | None
+) -> None:
+    """What was used is charged; where nothing was, nothing is, and its cost is not known."""
+    rates = Rates(10**12, 10**12, 10**12)
+    await desk.meter.settle(await desk.admit(), outcome, usage, provider_rates=rates)
+    (record,) = desk.kept.values()
+
+    assert (price, cost) == (record["price_usd"], record["provider_cost_usd"])
+
+
+@pytest.mark.parametrize(("asked", "answered"), [("m", "m2"), ("m2", "m")])
+async def test_a_fallback_costs_what_the_cheaper_of_both_does(desk: Desk, asked: str, answered: str) -> None:
+    """Nobody chose the dearer one."""
+    call = await desk.admit(model=asked)
+    await desk.meter.settle(call, Outcome.OK, USED, model_used=answered)
+
+    assert ["0.000030"] == [record["price_usd"] for record in desk.kept.values()]
+
+
+async def test_a_model_without_a_price_is_charged_nothing_that_is_known(desk: Desk) -> None:
+    """Null, not 0; and what answered has one all the same."""
+    await desk.meter.settle(await desk.admit(model="other"), Outcome.OK, USED, model_used="other2")
+    await desk.meter.settle(await desk.admit(model="other"), Outcome.OK, USED, model_used="m2")
+
+    assert [None, "0.000030"] == [record["price_usd"] for record in desk.kept.values()]
+
+
+async def test_a_model_without_a_price_is_no_way_around_a_budget(desk: Desk) -> None:
+    """Nothing is held; a limit that was taken off is none."""
+    with pytest.raises(GatewayError) as caught:
+        await desk.admit(model="other", limit_overrides=budget(10**9))
+    await desk.admit(model="other", limit_overrides=(LimitOverride(Unit.USD, DAY_S, None),))
+
+    assert ErrorCategory.BUDGET_EXCEEDED is caught.value.category
+    assert "ExceededBudget:" in caught.value.message
+    assert (0, 0) == await spent(desk)
+
+
+async def test_a_used_up_budget_refuses_what_costs_something(desk: Desk) -> None:
+    """402 with the limit in it; a free model still answers."""
+    own = budget(80_005)
+    with pytest.raises(GatewayError) as too_little:
+        await desk.admit(limit_overrides=budget(1_000))
+    await desk.meter.settle(await desk.admit(limit_overrides=budget(10**9)), Outcome.OK, USED)
+    with pytest.raises(GatewayError) as caught:
+        await desk.admit(limit_overrides=own)
+    await desk.meter.settle(await desk.admit(model="free", limit_overrides=own), Outcome.OK, USED)
+
+    assert [ErrorCategory.BUDGET_EXCEEDED] * 2 == [caught.value.category, too_little.value.category]
+    assert "ExceededBudget:" in caught.value.message
+    assert caught.value.limit is not None
+    assert ("usd", "0.000080005") == (caught.value.limit["unit"], caught.value.limit["limit"])
+
+
+async def test_output_is_lowered_to_what_a_budget_leaves(desk: Desk) -> None:
+    """The prompt first, and for what is left tokens of output."""
+    call = await desk.admit(limit_overrides=budget(200_000))
+
+    assert call.ask is not None and call.admission is not None
+    assert call.ask.prompt_tokens * 2_000 + 5 == call.ask.prompt_nano_usd
+    assert 50 == call.admission.output_tokens
+    assert (0, call.ask.prompt_nano_usd + 50 * 3_000) == await spent(desk)
+
+
+async def test_what_is_spent_is_counted_without_a_budget(desk: Desk) -> None:
+    """For 30 days; of free calls nothing is."""
+    await desk.meter.settle(await desk.admit(), Outcome.OK, USED)
+    free = await desk.admit(model="free")
+    await desk.meter.settle(free, Outcome.OK, USED)
+
+    assert (80_005, 0) == await spent(desk, 30 * DAY_S)
+    assert free.ask is not None
+    assert Unit.USD not in {counter.unit for counter in free.ask.counters}
+
+
+async def test_what_went_on_without_the_store_is_charged_once_it_is_back(desk: Desk) -> None:
+    """A worker's share of the budget holds meanwhile."""
+    own = budget(340_000)
+    desk.store.is_lost = True
+    call = await desk.admit("pro", limit_overrides=own)
+    with pytest.raises(GatewayError):
+        await desk.admit("pro", limit_overrides=own)
+    await desk.meter.settle(call, Outcome.OK, USED)
+    await desk.comes_back()
+
+    assert (80_005, 0) == await spent(desk)
+
+
+async def test_a_dead_workers_call_is_charged_what_its_record_says(desk: Desk) -> None:
+    """The price of the estimated prompt, in the counter and in the ledger."""
+    call = await desk.admit(limit_overrides=budget(10**9))
+    other = MemoryLimiter(desk.store._store, "w-9", _record, now=lambda: NOW_S + 60)
+    assert 1 == await other.reap()
+    (entry,) = await desk.store.read_outbox(9)
+
+    assert call.ask is not None
+    assert (call.ask.prompt_nano_usd, 0) == await spent(desk)
+    assert call.ask.prompt_nano_usd == nano_usd(entry.record["price_usd"])

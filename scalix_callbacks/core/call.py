@@ -7,6 +7,7 @@ from scalix_callbacks.core.caller import Caller
 from scalix_callbacks.core.errors import GatewayError
 from scalix_callbacks.core.figures import Figure
 from scalix_callbacks.core.limits import Admitted, Ask, Settled
+from scalix_callbacks.core.pricing import Rates
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.upgrade import UpgradePrompt
 
@@ -18,6 +19,8 @@ class Call:
     Attributes:
         request_id: ours, in the `x-scalix-request-id` of the answer. Never the client's.
         started_at_s: Unix time of its arrival.
+        rates: what its model costs the user, by the price of its arrival; None: there is no price.
+        price_nano_usd: what its user pays; None: it has not ended, or there is no price.
         ask, admission: what was asked of the limits and what they gave; None: not admitted (yet).
         local_ask: this worker's share of `ask`, where the store was lost and the tier goes on without it.
         is_ending: set by the first who settles it; whoever comes later leaves it alone.
@@ -37,6 +40,8 @@ class Call:
     endpoint: Endpoint | None = None
     model: str | None = None
     is_stream: bool = False
+    rates: Rates | None = None
+    price_nano_usd: int | None = None
     ask: Ask | None = None
     admission: Admitted | None = None
     local_ask: Ask | None = None

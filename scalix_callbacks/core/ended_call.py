@@ -16,12 +16,14 @@ def record_of(
     category: ErrorCategory | None,
     model_used: str | None,
     provider: str | None,
+    provider_cost_nano_usd: int | None,
     now_s: float,
 ) -> CallRecord:
-    """What the ledger keeps of an admitted call; costs are not known yet.
+    """What the ledger keeps of an admitted call.
 
     Args:
         usage: of the provider, or estimated.
+        provider_cost_nano_usd: None: not known. What the user pays stands in the call.
         now_s: when it ended, Unix time.
     """
     assert call.caller and call.endpoint and call.ask and call.admission, "it was not admitted"
@@ -40,8 +42,8 @@ def record_of(
         completion_tokens=usage.completion_tokens,
         cached_tokens=usage.cached_tokens,
         reasoning_tokens=usage.reasoning_tokens,
-        provider_cost_nano_usd=None,
-        price_nano_usd=None,
+        provider_cost_nano_usd=provider_cost_nano_usd,
+        price_nano_usd=call.price_nano_usd,
         requests_counted=int(outcome is not Outcome.ERROR),
         outcome=outcome,
         error_category=category,

@@ -158,11 +158,13 @@ def memo_of(
     prompt_tokens: int,
     attempt: int,
     stream: bool,
+    price_nano_usd: int | None = None,
 ) -> dict[str, Any]:
     """What is laid down at admission, in JSON values, so that a call outlives its worker.
 
     Args:
         prompt_tokens: by the estimate.
+        price_nano_usd: of that prompt; None: there is no price.
     """
     return {
         "call_id": call_id,
@@ -176,6 +178,7 @@ def memo_of(
         "prompt_tokens": prompt_tokens,
         "attempt": attempt,
         "stream": stream,
+        "price_usd": _maybe(price_nano_usd, usd_text),
     }
 
 
@@ -207,7 +210,7 @@ def abandoned(memo: Mapping[str, Any], *, windows: Mapping[str, int] | None = No
         cached_tokens=None,
         reasoning_tokens=None,
         provider_cost_nano_usd=None,
-        price_nano_usd=None,
+        price_nano_usd=reader.maybe_made("price_usd", nano_usd),
         requests_counted=0,
         outcome=Outcome.ABANDONED,
         error_category=None,

@@ -30,6 +30,16 @@ def refusal(denied: Denied, tier: Tier, tiers: TierTable, *, prompt_tokens: int)
     return _rate_limit(denied, figure, upgrade, prompt_tokens)
 
 
+def unpriced() -> GatewayError:
+    """What a call is answered of which nobody knows what it costs, where a budget limits its account."""
+    return GatewayError(
+        ErrorCategory.BUDGET_EXCEEDED,
+        "ExceededBudget: this model has no price on this gateway, so that no budget can pay for it. Choose"
+        " another model, or ask the operator of this gateway to set its price.",
+        param="model",
+    )
+
+
 def duration_words(seconds: float) -> str:
     """A wait as people say it, rounded up: `1 second`, `42 minutes`, `1 hour 5 minutes`, `3 days`."""
     whole = max(-(-round(seconds * 1_000) // 1_000), 1)

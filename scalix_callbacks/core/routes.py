@@ -56,6 +56,8 @@ _ROUTES: dict[str, Route] = {
         Route("/scalix/admin/ledger", _GET, Access.OPERATOR),
         Route("/scalix/admin/outbox", _GET, Access.OPERATOR),
         Route("/v1/user", _GET, Access.USER),
+        Route("/v1/user/info", _GET, Access.USER),
+        Route("/v1/user/budget", _GET, Access.USER),
         Route("/v1/messages", _POST, Access.USER, Endpoint.MESSAGES),
         *(
             Route(prefix + path, _POST, Access.USER, endpoint)

@@ -18,6 +18,7 @@ class Usage:
         cached_tokens: how many of the prompt were read from the provider's cache.
         reasoning_tokens: how many of the completion were thought, not said.
         is_estimated: at least one of prompt and completion is our estimate.
+        cache_written_tokens: how many of the prompt were put into the provider's cache.
     """
 
     prompt_tokens: int | None
@@ -25,6 +26,7 @@ class Usage:
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     is_estimated: bool = False
+    cache_written_tokens: int | None = None
 
     @property
     def total_tokens(self) -> int:
@@ -41,6 +43,7 @@ class Usage:
             self.cached_tokens,
             self.reasoning_tokens,
             is_estimated=True,
+            cache_written_tokens=self.cache_written_tokens,
         )
 
 
@@ -61,9 +64,10 @@ def parse_usage(raw: object) -> Usage | None:
     if not isinstance(raw, Mapping):
         return None
     prompt, completion, cached = _tokens(raw, "prompt_tokens"), _tokens(raw, "completion_tokens"), None
+    written = _tokens(raw, "cache_creation_input_tokens")
     if prompt is None and (prompt := _tokens(raw, "input_tokens")) is not None:
         cached = _tokens(raw, "cache_read_input_tokens")
-        prompt += (cached or 0) + (_tokens(raw, "cache_creation_input_tokens") or 0)
+        prompt += (cached or 0) + (written or 0)
     if completion is None:
         completion = _tokens(raw, "output_tokens")
     total = _tokens(raw, "total_tokens")
@@ -75,7 +79,9 @@ def parse_usage(raw: object) -> Usage | None:
     if cached is None:
         cached = _detail(raw, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens")
     reasoning = _detail(raw, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
-    return Usage(prompt, completion, cached, reasoning)
+    if written is None:
+        written = _detail(raw, ("prompt_tokens_details",), "cache_creation_tokens")  # LiteLLM's own
+    return Usage(prompt, completion, cached, reasoning, cache_written_tokens=written)
 
 
 def _detail(raw: Mapping[str, Any], places: tuple[str, ...], name: str) -> int | None:

@@ -22,7 +22,9 @@ ACCOUNT_COLUMNS = (
     accounts.c.suspended_at,
     accounts.c.created_at,
     accounts.c.limit_overrides,
+    accounts.c.budget_window_s,
 )
+_OVERRIDES_AT = [column.name for column in ACCOUNT_COLUMNS].index("limit_overrides")
 KEY_COLUMNS = (
     api_keys.c.id,
     api_keys.c.account_id,
@@ -104,7 +106,7 @@ def revoke(connection: Connection, which: ColumnElement[bool], moment: datetime,
 
 def to_account(row: Sequence[Any]) -> Account:
     account = Account(*row)
-    return replace(account, limit_overrides=tuple(map(_to_override, row[-1] or ())))
+    return replace(account, limit_overrides=tuple(map(_to_override, row[_OVERRIDES_AT] or ())))
 
 
 def to_json(overrides: Sequence[LimitOverride]) -> list[dict[str, Any]] | None:

@@ -86,6 +86,14 @@ def check_budget(nano_usd: int | None) -> None:
         raise InvalidValue("A budget is between 0 and 9,000,000 USD: choose one, or none for no limit.")
 
 
+def check_budget_window(window_s: int | None) -> None:
+    """Raises InvalidValue unless `window_s` is None or a window that limits can have."""
+    if window_s is not None and not 1 <= window_s <= MAX_WINDOW_S:
+        raise InvalidValue(
+            "A budget is for 1 second to 366 days: choose another window, or none for 30 days."
+        )
+
+
 def check_overrides(overrides: Sequence[LimitOverride]) -> None:
     """Raises InvalidValue unless these can all be limits of one account, each unit and window once."""
     if len(overrides) > MAX_OVERRIDES:

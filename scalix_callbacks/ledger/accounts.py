@@ -35,6 +35,7 @@ from scalix_callbacks.ledger.account_rules import (
     KeyNotFound,
     check_account_id,
     check_budget,
+    check_budget_window,
     check_future,
     check_models,
     check_name,
@@ -146,9 +147,10 @@ class Accounts:
         tier: str,
         until: datetime | None = None,
         max_budget_nano_usd: int | None = None,
+        budget_window_s: int | None = None,
     ) -> Account:
         """A new account; without an id it gets a pseudonymous one, `user_` and 32 hex digits."""
-        account = self._new_account(account_id, tier, until, max_budget_nano_usd)
+        account = self._new_account(account_id, tier, until, max_budget_nano_usd, budget_window_s)
         with writing(self._engine) as connection:
             change_no = next_change(connection)
             if find_account(connection, account.id) is not None:
@@ -162,10 +164,15 @@ class Accounts:
         check_future(until, self._now(), "The end of the tier")
         return self._change_account(account_id, tier=tier, tier_until=until)
 
-    def set_budget(self, account_id: str, max_budget_nano_usd: int | None) -> Account:
-        """Let the account spend this much; None: any amount."""
+    def set_budget(
+        self, account_id: str, max_budget_nano_usd: int | None, window_s: int | None = None
+    ) -> Account:
+        """Let the account spend this much, None: any amount, in a window of so long, None: 30 days."""
         check_budget(max_budget_nano_usd)
-        return self._change_account(account_id, max_budget_nano_usd=max_budget_nano_usd)
+        check_budget_window(window_s)
+        return self._change_account(
+            account_id, max_budget_nano_usd=max_budget_nano_usd, budget_window_s=window_s
+        )
 
     def override_limits(self, account_id: str, overrides: Sequence[LimitOverride]) -> Account:
         """Give the account these limits of its own, beside those it has; of one unit and window the new."""
@@ -225,6 +232,7 @@ class Accounts:
         *,
         tier_until: datetime | None = None,
         max_budget_nano_usd: int | None = None,
+        budget_window_s: int | None = None,
         name: str | None = None,
         models: Sequence[str] | None = None,
         expires_at: datetime | None = None,
@@ -238,11 +246,16 @@ class Accounts:
             tier_until: the end of `tier`, without which it is refused; None: an account that is on `tier`
                 keeps the end it has.
             max_budget_nano_usd: None: an existing account keeps its own.
+            budget_window_s: how long that budget is for; None: 30 days, or as long as the account's is now.
         """
         if tier is None and tier_until is not None:
             raise InvalidValue("The end of a tier needs the tier: name it too.")
         account = self._new_account(
-            account_id, default_tier if tier is None else tier, tier_until, max_budget_nano_usd
+            account_id,
+            default_tier if tier is None else tier,
+            tier_until,
+            max_budget_nano_usd,
+            budget_window_s,
         )
         secret, key = self._new_key(account.id, name, models, expires_at)
         with writing(self._engine) as connection:
@@ -256,6 +269,8 @@ class Accounts:
                     changes |= {"tier": tier, "tier_until": tier_until}
                 if max_budget_nano_usd is not None:
                     changes |= {"max_budget_nano_usd": max_budget_nano_usd}
+                if budget_window_s is not None:
+                    changes |= {"budget_window_s": budget_window_s}
                 account = update_account(connection, account.id, change_no, changes)
             add_key(connection, secret, key, change_no)
         return secret, key, account
@@ -304,7 +319,12 @@ class Accounts:
     # What is made before a transaction, and changed in one
 
     def _new_account(
-        self, account_id: str | None, tier: str, until: datetime | None, max_budget_nano_usd: int | None
+        self,
+        account_id: str | None,
+        tier: str,
+        until: datetime | None,
+        max_budget_nano_usd: int | None,
+        budget_window_s: int | None,
     ) -> Account:
         now = self._now()
         if account_id is None:
@@ -313,7 +333,16 @@ class Accounts:
         check_tier(tier)
         check_future(until, now, "The end of the tier")
         check_budget(max_budget_nano_usd)
-        return Account(account_id, tier, _in_utc(until), max_budget_nano_usd, None, now.astimezone(UTC))
+        check_budget_window(budget_window_s)
+        return Account(
+            account_id,
+            tier,
+            _in_utc(until),
+            max_budget_nano_usd,
+            None,
+            now.astimezone(UTC),
+            budget_window_s=budget_window_s,
+        )
 
     def _new_key(
         self, account_id: str, name: str | None, models: Sequence[str] | None, expires_at: datetime | None

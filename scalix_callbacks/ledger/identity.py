@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from scalix_callbacks.core.tiers import LimitOverride
+from scalix_callbacks.core.budget import BUDGET_WINDOW_S
+from scalix_callbacks.core.tiers import LimitOverride, Unit
 
 FALLBACK_TIER = "free"
 """Where an account falls back to when its tier was granted until a moment now past."""
@@ -19,6 +20,7 @@ class Account:
         max_budget_nano_usd: None: no budget; 0: nothing may be spent.
         suspended_at: None: not suspended.
         limit_overrides: of the limits of whatever tier holds, each unit and window once.
+        budget_window_s: how long the budget is for; None: 30 days.
     """
 
     id: str
@@ -28,6 +30,15 @@ class Account:
     suspended_at: datetime | None
     created_at: datetime
     limit_overrides: tuple[LimitOverride, ...] = ()
+    budget_window_s: int | None = None
+
+    @property
+    def own_limits(self) -> tuple[LimitOverride, ...]:
+        """Its own limits with its budget, which goes before another limit on USD in the same window."""
+        if self.max_budget_nano_usd is None:
+            return self.limit_overrides
+        window_s = self.budget_window_s or BUDGET_WINDOW_S
+        return (*self.limit_overrides, LimitOverride(Unit.USD, window_s, self.max_budget_nano_usd))
 
     def tier_at(self, moment: datetime) -> str:
         """The tier that holds at `moment`."""

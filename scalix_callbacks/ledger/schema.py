@@ -65,6 +65,7 @@ accounts = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("change_no", BigInteger, nullable=False, index=True),
     Column("limit_overrides", JSON(none_as_null=True)),  # NULL: none; else [{unit, window_s, amount}]
+    Column("budget_window_s", Integer),  # NULL: 30 days
 )
 
 api_keys = Table(

@@ -121,11 +121,11 @@ class ScalixCallbacks(CustomLogger):
         call = CURRENT_CALL.get()
         if call is None or call.admission is None:
             return response
-        served = served_by(response)
+        served = served_by(response, asked=call.model)
         used = usage_of(response, call.ask.prompt_tokens if call.ask is not None else 0)
         tell_estimated(response, used)
         await runtime.meter().settle(
-            call, Outcome.OK, used, model_used=served.model or call.model, provider=served.provider
+            call, Outcome.OK, used, model_used=served.model or call.model, **served.about
         )
         told = runtime.meter().scalix(call, served.model)
         if isinstance(response, dict):
@@ -169,19 +169,20 @@ class ScalixCallbacks(CustomLogger):
             # Not raised on: LiteLLM would tell the client the provider's own words.
             failure = _told(error)
             if call is not None:
-                await _settle_failed(call, failure.category, reading, served_by(reading.first, response))
+                served = served_by(reading.first, response, asked=call.model)
+                await _settle_failed(call, failure.category, reading, served)
             request_data["_litellm_skip_openai_stream_done"] = True
             yield _error_frame(failure)
             return
         except BaseException:
             if call is not None and call.ask is not None:
-                served = served_by(reading.first, response)
+                served = served_by(reading.first, response, asked=call.model)
                 runtime.meter().settle_soon(
                     call,
                     Outcome.ABORTED,
                     reading.usage(call.ask.prompt_tokens, is_cut=True),
                     model_used=served.model or call.model,
-                    provider=served.provider,
+                    **served.about,
                 )
             raise
         if call is None or call.ask is None or call.is_ending:
@@ -247,10 +248,10 @@ def _told(error: Exception) -> GatewayError:
 
 async def _settle_ended(call: Call, reading: StreamReading, source: Any) -> tuple[Usage, dict[str, Any]]:
     """Settles a stream that ended by itself: what it used, and the `scalix` object."""
-    served = served_by(reading.first, source)
+    served = served_by(reading.first, source, asked=call.model)
     used = reading.usage(call.ask.prompt_tokens if call.ask is not None else 0, source)
     await runtime.meter().settle(
-        call, Outcome.OK, used, model_used=served.model or call.model, provider=served.provider
+        call, Outcome.OK, used, model_used=served.model or call.model, **served.about
     )
     return used, runtime.meter().scalix(call, served.model)
 
@@ -268,14 +269,14 @@ async def _settle_failed(
     if category is ErrorCategory.CLIENT_CLOSED:
         used = (reading or StreamReading()).usage(call.ask.prompt_tokens, is_cut=True)
         await runtime.meter().settle(
-            call, Outcome.ABORTED, used, model_used=by.model or call.model, provider=by.provider
+            call, Outcome.ABORTED, used, model_used=by.model or call.model, **by.about
         )
         return
     received = (
         None if reading is None or reading.is_empty else reading.usage(call.ask.prompt_tokens, is_cut=True)
     )
     await runtime.meter().settle(
-        call, Outcome.ERROR, received, category=category, model_used=by.model, provider=by.provider
+        call, Outcome.ERROR, received, category=category, model_used=by.model, **by.about
     )
 
 

@@ -1,4 +1,4 @@
-"""Which deployment served an answer, by what LiteLLM notes on it; and the most it can answer."""
+"""Which deployment served an answer, by what LiteLLM notes on it; its rates, and the most it can answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,20 +9,35 @@ import litellm
 from litellm.proxy import proxy_server
 
 from scalix_callbacks.core.catalogue import Catalogue
+from scalix_callbacks.core.pricing import Rates
+from scalix_callbacks.core.tiers import matches_any
+from scalix_callbacks.proxy.provider_rates import provider_rates
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """`model`: the public name; None where LiteLLM does not say, or serves a pattern."""
+    """`model`: the public name; None where LiteLLM does not say, or serves a pattern.
+
+    `rates`: what its provider charges; None: not known.
+    """
 
     model: str | None = None
     provider: str | None = None
+    rates: Rates | None = None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What `Meter.settle` is told of the provider."""
+        return {"provider": self.provider, "provider_rates": self.rates}
 
 
-def served_by(*answers: Any) -> Served:
+def served_by(*answers: Any, asked: str | None = None) -> Served:
     """Told by the first of `answers` that names a deployment: an answer of LiteLLM's, or a chunk of one.
 
     A chunk knows best: before the first one, another deployment may have taken a stream over.
+
+    Args:
+        asked: the model asked for, which tells what a deployment of a pattern was called for.
     """
     router = proxy_server.llm_router
     for answer in answers:
@@ -34,8 +49,27 @@ def served_by(*answers: Any) -> Served:
             continue
         name, params = str(deployment.model_name), deployment.litellm_params
         provider = params.custom_llm_provider or params.model.partition("/")[0]
-        return Served(None if "*" in name else name, provider if provider in litellm.provider_list else None)
+        rates = _rates_of(deployment, deployment_id, str(provider), asked)
+        provider = provider if provider in litellm.provider_list else None
+        return Served(None if "*" in name else name, provider, rates)
     return Served()
+
+
+def _rates_of(deployment: Any, deployment_id: str, provider: str, asked: str | None) -> Rates | None:
+    model, name = str(deployment.litellm_params.model), str(deployment.model_name)
+    if "*" in model:
+        if asked is None or not matches_any(asked, (name,)):
+            return None  # a fallback to a pattern; which of its models it was is noted nowhere
+        model = _called(name, model, asked)
+    base = getattr(deployment.model_info, "base_model", None)
+    return provider_rates(deployment_id, model, base, provider)
+
+
+def _called(name: str, model: str, asked: str) -> str:
+    """What a deployment `model` of the pattern `name` calls for `asked`: the stars stand for the same."""
+    before, _, after = name.partition("*")
+    star = asked[len(before) : len(asked) - len(after)]
+    return model.replace("*", star, 1)
 
 
 def _noted(answer: Any, name: str) -> Any:

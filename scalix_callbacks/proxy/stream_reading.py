@@ -202,4 +202,7 @@ def _joined(first: Usage, later: Usage) -> Usage:
         first.completion_tokens if later.completion_tokens is None else later.completion_tokens,
         first.cached_tokens if later.cached_tokens is None else later.cached_tokens,
         first.reasoning_tokens if later.reasoning_tokens is None else later.reasoning_tokens,
+        cache_written_tokens=first.cache_written_tokens
+        if later.cache_written_tokens is None
+        else later.cache_written_tokens,
     )

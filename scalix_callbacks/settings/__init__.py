@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scalix_callbacks.core.catalogue import Catalogue
+from scalix_callbacks.core.pricing import PriceTable
 from scalix_callbacks.core.tiers import TierTable
 from scalix_callbacks.settings.environment import Environment, read_environment, with_env_files
 from scalix_callbacks.settings.errors import SettingsError
@@ -15,6 +16,7 @@ from scalix_callbacks.settings.model_list import (
     read_catalogue,
     resolve,
 )
+from scalix_callbacks.settings.price_block import read_prices
 from scalix_callbacks.settings.tier_block import read_tiers
 from scalix_callbacks.settings.yaml_file import read_config
 
@@ -32,6 +34,7 @@ class Settings:
         config_path: the YAML they stand with.
         config: the YAML's data with its includes merged, `os.environ/…` unresolved.
         tiers, catalogue: what the YAML says of them, checked against each other.
+        prices: what users pay.
         is_demo: every model is served by the demo provider.
     """
 
@@ -41,6 +44,7 @@ class Settings:
     catalogue: Catalogue
     is_demo: bool = False
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    prices: PriceTable = field(default_factory=PriceTable, compare=False, repr=False)
 
     @property
     def database_url(self) -> str:
@@ -84,6 +88,7 @@ def load(
         raise SettingsError(f"--config {config}: no such file. Name an existing one.") from None
     data = read_config(path)
     tiers = read_tiers(data.get("scalix"))
+    prices = read_prices(data.get("scalix"), tiers)
     general = data.get("general_settings")
     yaml_key = resolve(general.get("master_key"), values) if isinstance(general, dict) else None
     if yaml_key is not None and not isinstance(yaml_key, str):
@@ -96,4 +101,4 @@ def load(
         catalogue = catalogue.all_ready()
     else:
         check_engine_addresses(data, values, environment.host, environment.port)
-    return Settings(environment, path, tiers, catalogue, is_demo, data)
+    return Settings(environment, path, tiers, catalogue, is_demo, data, prices)

@@ -49,7 +49,7 @@ def read_tiers(block: object, where: str = "scalix") -> TierTable:
     if block is None:
         return DEFAULT_TIERS
     top = _mapping(block, where)
-    refuse_unknown(top, ("tiers",), where)
+    refuse_unknown(top, ("tiers", "prices"), where)
     named = _mapping(top.get("tiers") or {}, f"{where}.tiers")
     tiers = {tier.name: tier for tier in DEFAULT_TIERS.values()}
     for name, body in named.items():

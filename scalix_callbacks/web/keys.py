@@ -13,6 +13,7 @@ from scalix_callbacks.core.bodies import parse_body
 from scalix_callbacks.core.catalogue import Catalogue
 from scalix_callbacks.core.durations import parse_duration
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
+from scalix_callbacks.core.figures import window_name
 from scalix_callbacks.core.tiers import TierTable
 from scalix_callbacks.ledger.account_rules import MAX_BUDGET_NANO_USD
 from scalix_callbacks.ledger.accounts import Account, AccountError, Accounts
@@ -81,6 +82,7 @@ class KeyGenerator:
             given,
             default,
             max_budget_nano_usd=_nano_usd(body.get("max_budget")),
+            budget_window_s=_window_s(_text(body, "budget_duration")),
             name=_text(body, "key_alias"),
             models=models or None,
             expires_at=_expiry(duration, self._now()),
@@ -94,6 +96,7 @@ class KeyGenerator:
             "tier": account.tier_at(self._now()),
             "models": list(key.models or ()),
             "max_budget": _usd(account.max_budget_nano_usd),
+            "budget_duration": _window_name(account.budget_window_s),
             "duration": duration,
             "expires": key.expires_at.isoformat() if key.expires_at else None,
         }
@@ -165,6 +168,17 @@ def _nano_usd(value: Any) -> int | None:
 def _usd(nano: int | None) -> float | None:
     # A JSON number, as LiteLLM's clients expect of this one field.
     return None if nano is None else float(Decimal(nano) / NANO)
+
+
+def _window_s(duration: str | None) -> int | None:
+    try:
+        return None if duration is None else int(parse_duration(duration).total_seconds())
+    except ValueError as error:
+        raise invalid(f"budget_duration: {error}", param="budget_duration") from None
+
+
+def _window_name(window_s: int | None) -> str | None:
+    return None if window_s is None else window_name(window_s)
 
 
 def _expiry(duration: str | None, now: datetime) -> datetime | None:

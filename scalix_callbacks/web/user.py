@@ -39,15 +39,20 @@ def user_page(tiers: TierTable, store: ReadsStandings) -> ASGIApp:
         try:
             standings, now_s = await store.standings(caller.id, counters_of(tier))
         except StoreLost:
-            raise GatewayError(
-                ErrorCategory.SERVICE_UNAVAILABLE,
-                "What is left of your plan cannot be told right now. Try again in a moment.",
-                retry_after_s=RETRY_S,
-            ) from None
+            raise standings_lost() from None
         body = _body(caller, tier, tiers, figures_of(standings, now_s))
         await JSONResponse(body, headers={"cache-control": "no-store"})(scope, receive, send)
 
     return app
+
+
+def standings_lost() -> GatewayError:
+    """What is answered while the store does not tell what is left."""
+    return GatewayError(
+        ErrorCategory.SERVICE_UNAVAILABLE,
+        "What is left of your plan cannot be told right now. Try again in a moment.",
+        retry_after_s=RETRY_S,
+    )
 
 
 def _body(caller: Caller, tier: Tier | None, tiers: TierTable, figures: Sequence[Figure]) -> dict[str, Any]:

@@ -203,11 +203,19 @@ def test_a_dead_worker_s_call_is_accounted_for_from_its_memo() -> None:
     assert replace(expected, windows={}) == abandoned(MEMO)
 
 
-@pytest.mark.parametrize("field", sorted(set(MEMO) - {"client_request_id", "tier"}))
+@pytest.mark.parametrize("field", sorted(set(MEMO) - {"client_request_id", "tier", "price_usd"}))
 def test_what_is_no_memo_is_refused_by_its_field(field: str) -> None:
     """Nothing is made up."""
     with pytest.raises(ValueError, match=field):
         abandoned({**MEMO, field: None})
+
+
+def test_a_dead_worker_s_call_has_the_price_of_its_estimated_prompt() -> None:
+    """As its memo says; one of an earlier version says none."""
+    record = abandoned(orjson.loads(orjson.dumps({**MEMO, "price_usd": "0.000630"})))
+
+    assert 630_000 == record.price_nano_usd
+    assert abandoned({k: v for k, v in MEMO.items() if k != "price_usd"}).price_nano_usd is None
 
 
 def test_windows_are_kept_to_the_millisecond() -> None:

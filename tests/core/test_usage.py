@@ -35,14 +35,17 @@ ANTHROPIC = {
     [
         (OPENAI, Usage(19, 10, 8, 4)),
         (RESPONSES, Usage(36, 87, 12, 64)),
-        (ANTHROPIC, Usage(125, 7, 20, None)),
+        (ANTHROPIC, Usage(125, 7, 20, None, cache_written_tokens=100)),
         ({"prompt_tokens": 8, "total_tokens": 8}, Usage(8, 0)),
         ({"prompt_tokens": 8, "completion_tokens": None}, Usage(8, None)),
         ({"completion_tokens": 8}, Usage(None, 8)),
         ({"prompt_tokens": 8, "completion_tokens": 0}, Usage(8, 0)),
         ({"prompt_tokens": 8, "total_tokens": 3}, Usage(8, None)),
         # LiteLLM's form of Anthropic's: the prompt has the cache in it already.
-        ({**ANTHROPIC, "prompt_tokens": 125, "completion_tokens": 7}, Usage(125, 7)),
+        (
+            {**ANTHROPIC, "prompt_tokens": 125, "completion_tokens": 7},
+            Usage(125, 7, cache_written_tokens=100),
+        ),
         ({**OPENAI, "prompt_tokens_details": None}, Usage(19, 10, None, 4)),
         ({**OPENAI, "completion_tokens_details": "many"}, Usage(19, 10, 8, None)),
     ],

@@ -118,6 +118,29 @@ def test_moments_are_kept_in_utc(accounts: Accounts) -> None:
     assert repr(changed) == repr(accounts.find_account("ada"))
 
 
+def test_a_budget_is_one_of_the_accounts_own_limits(accounts: Accounts) -> None:
+    """For 30 days or for the window named; it goes before another limit on USD of the same window."""
+    other = LimitOverride(Unit.USD, 86_400, 1)
+    accounts.create_account("ada", "premium", None, 7)
+    by_default = accounts.override_limits("ada", [other]).own_limits
+    by_day = accounts.set_budget("ada", 8, 86_400)
+    without = accounts.set_budget("ada", None)
+
+    assert (other, LimitOverride(Unit.USD, 2_592_000, 7)) == by_default
+    assert (other, LimitOverride(Unit.USD, 86_400, 8)) == by_day.own_limits
+    assert (86_400, (other,)) == (by_day.budget_window_s, without.own_limits)
+
+
+@pytest.mark.parametrize("window_s", [0, -1, 366 * 86_400 + 1])
+def test_a_budget_has_a_window_that_limits_can_have(accounts: Accounts, window_s: int) -> None:
+    """Nothing is changed by another one."""
+    made = accounts.create_account("ada", "premium", None, 7)
+    with pytest.raises(InvalidValue, match="A budget is for 1 second to 366 days"):
+        accounts.set_budget("ada", 8, window_s)
+
+    assert made == accounts.find_account("ada")
+
+
 @pytest.mark.parametrize("budget", [0, 1, 9_000_000_000_000_000, None])
 def test_a_budget_is_changed(accounts: Accounts, budget: int | None) -> None:
     """No budget and a budget of nothing are two things."""

@@ -17,6 +17,7 @@ from scalix_callbacks.core.caller import Caller, Role
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.proxy import runtime
 from scalix_callbacks.proxy.callbacks import ScalixCallbacks
+from scalix_callbacks.proxy.served import Served
 from tests.world import CATALOGUE, open_world
 
 USER = UserAPIKeyAuth(api_key="0" * 64)
@@ -192,8 +193,8 @@ async def test_an_answer_without_a_report_is_estimated(hooks, admit, world):
 
 async def test_who_served_is_recorded_however_a_stream_ends(hooks, admit, world, monkeypatch):
     """Ended, failed or cut."""
-    served = SimpleNamespace(model="gpt-4", provider="openai")
-    monkeypatch.setattr("scalix_callbacks.proxy.callbacks.served_by", lambda *answers: served)
+    served = Served("gpt-4", "openai")
+    monkeypatch.setattr("scalix_callbacks.proxy.callbacks.served_by", lambda *answers, asked: served)
     for chunks in ((text(),), (text(), ConnectionError("reset"))):
         await admit(Endpoint.CHAT, messages=[])
         await passed(hooks, *chunks)

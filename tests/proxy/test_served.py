@@ -7,12 +7,16 @@ from litellm import Router
 from litellm.proxy import proxy_server
 from litellm.types.utils import HiddenParams
 
+from scalix_callbacks.proxy.provider_rates import provider_rates
 from scalix_callbacks.proxy.served import Served, served_by
 
 
 def deployment(name: str, model: str, number: str) -> dict[str, object]:
     params = {"model": model, "api_key": "sk-upstream"}
     return {"model_name": name, "litellm_params": params, "model_info": {"id": number}}
+
+
+GPT = provider_rates("1", "openai/gpt-4.1", None, "openai")
 
 
 @pytest.fixture(autouse=True)
@@ -40,13 +44,15 @@ def noted(number: object) -> SimpleNamespace:
 )
 def test_the_notes_are_read_wherever_litellm_keeps_them(answer):
     """On objects and in dicts, as a dict and as an object: each of its endpoints has its own way."""
-    assert Served("gpt-4", "openai") == served_by(answer)
+    assert Served("gpt-4", "openai", GPT) == served_by(answer)
 
 
 def test_a_chunk_knows_better_than_its_stream():
     """Another deployment may have taken the stream over before the first chunk."""
-    assert Served("claude-3-opus", "anthropic") == served_by(noted("2"), noted("1"))
-    assert Served("gpt-4", "openai") == served_by(b"data: {}", noted("1"))
+    opus = provider_rates("2", "anthropic/claude-opus-4-6", None, "anthropic")
+
+    assert Served("claude-3-opus", "anthropic", opus) == served_by(noted("2"), noted("1"))
+    assert Served("gpt-4", "openai", GPT) == served_by(b"data: {}", noted("1"))
 
 
 def test_a_pattern_names_no_model():
@@ -62,4 +68,14 @@ def test_nothing_noted_is_nothing_known(answer):
 
 def test_a_provider_that_is_not_named_is_not_guessed():
     """A model may be named without one."""
-    assert Served("bare", None) == served_by(noted("4"))
+    assert ("bare", None) == (served_by(noted("4")).model, served_by(noted("4")).provider)
+
+
+def test_a_pattern_has_the_rates_of_what_was_asked_for():
+    """Of a fallback to a pattern nobody knows which of its models it was."""
+    pro = provider_rates("3", "gemini/gemini-2.5-pro", None, "gemini")
+
+    assert pro is not None
+    assert Served(None, "gemini", pro) == served_by(noted("3"), asked="gemini/gemini-2.5-pro")
+    assert Served(None, "gemini") == served_by(noted("3"), asked="gpt-4")
+    assert Served(None, "gemini") == served_by(noted("3"), asked="gemini/nobody-knows")

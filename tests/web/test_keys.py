@@ -44,6 +44,7 @@ async def test_a_key_with_all_that_can_be_said_of_it(site: Site) -> None:
         tier="pro",
         models=["gpt-4.1", "anthropic/*", "free-flash"],
         max_budget=12.5,
+        budget_duration="7d",
         key_alias="laptop",
     )
     key = made.pop("key")
@@ -59,11 +60,13 @@ async def test_a_key_with_all_that_can_be_said_of_it(site: Site) -> None:
         "tier": "pro",
         "models": ["gpt-4.1", "anthropic/*", "free-flash"],
         "max_budget": 12.5,
+        "budget_duration": "7d",
         "duration": None,
         "expires": None,
     } == made
     assert account is not None
-    assert ("pro", 12_500_000_000) == (account.tier, account.max_budget_nano_usd)
+    budget = (account.max_budget_nano_usd, account.budget_window_s)
+    assert ("pro", (12_500_000_000, 604_800)) == (account.tier, budget)
     assert ("gpt-4.1", "anthropic/*", "free-flash") == stored.models
 
 
