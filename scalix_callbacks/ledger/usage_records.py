@@ -115,6 +115,33 @@ class UsageRecords:
         following = _cursor(rows[limit - 1].at, rows[limit - 1].call_id) if len(rows) > limit else None
         return [to_record(row) for row in rows[:limit]], following
 
+    def latest(
+        self,
+        user_id: str | None = None,
+        request_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = MAX_PAGE,
+    ) -> list[dict[str, Any]]:
+        """Up to `limit` records, newest first.
+
+        Args:
+            request_id: ours, or the `call_id`.
+            since, until: as of `page`.
+        """
+        at, call_id = usage_records.c.at, usage_records.c.call_id
+        query = select(usage_records).order_by(at.desc(), call_id.desc()).limit(limit)
+        if user_id is not None:
+            query = query.where(usage_records.c.user_id == user_id)
+        if request_id is not None:
+            query = query.where((usage_records.c.request_id == request_id) | (call_id == request_id))
+        if since is not None:
+            query = query.where(at >= since)
+        if until is not None:
+            query = query.where(at < until)
+        with reading(self._engine) as connection:
+            return [to_record(row) for row in connection.execute(query)]
+
 
 _Row = dict[str, Any]
 _REFUSALS = (DataError, IntegrityError)
