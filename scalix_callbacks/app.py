@@ -26,6 +26,7 @@ from scalix_callbacks.ledger.database import migrate
 from scalix_callbacks.ledger.directory import Directory
 from scalix_callbacks.ledger.errors import DatabaseError
 from scalix_callbacks.ledger.usage_records import UsageRecords
+from scalix_callbacks.ledger.usage_sums import UsageSums
 from scalix_callbacks.metering import Meter
 from scalix_callbacks.metrics import Metrics
 from scalix_callbacks.proxy import logs, runtime
@@ -84,6 +85,7 @@ class App:
         self._worker_id = f"w-{uuid4().hex}"
         self.limiter = self._limiter()
         self.records = UsageRecords(self._engine)
+        self.sums = UsageSums(self._engine)
         self._drainer = Drainer(self.limiter, self.records)
         self._breaker = Breaker(BREAKER_PAUSE_S)
         self._ends = Ends(self.limiter, self._breaker)

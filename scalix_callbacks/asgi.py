@@ -17,6 +17,7 @@ from scalix_callbacks.ledger.accounts import utc_now
 from scalix_callbacks.proxy import edge_auth, registration
 from scalix_callbacks.proxy.litellm_config import PackConfig
 from scalix_callbacks.proxy.warm_up import warm_up
+from scalix_callbacks.web.bills import bills_page
 from scalix_callbacks.web.budget import budget_page, info_page
 from scalix_callbacks.web.edge import Edge
 from scalix_callbacks.web.health import alive, health_route
@@ -24,6 +25,8 @@ from scalix_callbacks.web.keys import KeyGenerator
 from scalix_callbacks.web.ledger import ledger_page, outbox_state
 from scalix_callbacks.web.metrics import metrics_page
 from scalix_callbacks.web.models import list_models, one_model
+from scalix_callbacks.web.spend_logs import spend_logs
+from scalix_callbacks.web.usage import usage_page, user_stats, user_usage
 from scalix_callbacks.web.user import user_page
 
 FLUSH_TIMEOUT_S = 10.0
@@ -63,6 +66,11 @@ def _wrap() -> ASGIApp:
         "/metrics": metrics_page(pack.metrics.exposition),
         "/scalix/admin/ledger": ledger_page(pack.records),
         "/scalix/admin/outbox": outbox_state(pack.limiter),
+        "/scalix/admin/usage": usage_page(pack.sums, utc_now),
+        "/scalix/admin/bills": bills_page(pack.sums, pack.accounts, utc_now),
+        "/spend/logs": spend_logs(pack.records, pack.sums),
+        "/v1/user/stats": user_stats(pack.sums, pack.settings.tiers, utc_now),
+        "/v1/user/usage": user_usage(pack.sums, utc_now),
     }
     edge = Edge(
         litellm_app,

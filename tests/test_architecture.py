@@ -17,6 +17,7 @@ MAX_LINES = 500
 READS_THE_ENVIRONMENT = {
     "scalix_callbacks/app.py",  # hands it to settings and is the place where things are wired
     "scalix_callbacks/asgi.py",  # likewise, in a worker
+    "scalix_callbacks/plain/workplace.py",  # likewise, in a plain script
     "scalix_callbacks/proxy/credentials.py",  # sets a variable for LiteLLM while that is imported
 }
 """Outside of the command line, which prepares the environment of the processes it starts."""

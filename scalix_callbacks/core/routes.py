@@ -55,9 +55,14 @@ _ROUTES: dict[str, Route] = {
         Route("/metrics", _GET, Access.OPERATOR),
         Route("/scalix/admin/ledger", _GET, Access.OPERATOR),
         Route("/scalix/admin/outbox", _GET, Access.OPERATOR),
+        Route("/scalix/admin/usage", _GET, Access.OPERATOR),
+        Route("/scalix/admin/bills", _GET, Access.OPERATOR),
+        Route("/spend/logs", _GET, Access.OPERATOR),
         Route("/v1/user", _GET, Access.USER),
         Route("/v1/user/info", _GET, Access.USER),
         Route("/v1/user/budget", _GET, Access.USER),
+        Route("/v1/user/stats", _GET, Access.USER),
+        Route("/v1/user/usage", _GET, Access.USER),
         Route("/v1/messages", _POST, Access.USER, Endpoint.MESSAGES),
         *(
             Route(prefix + path, _POST, Access.USER, endpoint)

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
@@ -121,6 +122,7 @@ usage_records = Table(
     Column("windows", JSON, nullable=False),
     Index("ix_usage_records_at", "at", "call_id"),
     Index("ix_usage_records_user_id", "user_id", "at", "call_id"),
+    Index("ix_usage_records_request_id", "request_id"),
 )
 """One row per call, and NULL for what is not known. No foreign key: who may call need not have an account."""
 
@@ -133,3 +135,32 @@ usage_rejects = Table(
     Column("record", Text, nullable=False),  # JSON, cut at a bound
 )
 """Records that `usage_records` could not take, for a person to look at."""
+
+usage_daily = Table(
+    "usage_daily",
+    metadata,
+    Column("id", CHAR(64), primary_key=True),  # hash of the next seven, of which some are NULL and some long
+    Column("day", Date, nullable=False),  # in UTC
+    Column("user_id", String(128), nullable=False),
+    Column("tier", Text),
+    Column("model_requested", Text, nullable=False),
+    Column("model_used", Text),
+    Column("outcome", Text, nullable=False),
+    Column("error_category", Text),
+    Column("calls", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("price_nano_usd", BigInteger, nullable=False),
+    Column("price_unknown_calls", BigInteger, nullable=False),
+    Column("priced_tokens", BigInteger, nullable=False),  # of the calls whose price is known
+    Column("provider_cost_nano_usd", BigInteger, nullable=False),
+    Column("provider_cost_unknown_calls", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("timed_calls", BigInteger, nullable=False),  # whose duration is known
+    Index("ix_usage_daily_day", "day", "user_id"),
+    Index("ix_usage_daily_user_id", "user_id", "day"),
+)
+"""Sums of `usage_records`, changed in the same transactions; what is unknown is counted apart."""

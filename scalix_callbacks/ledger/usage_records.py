@@ -16,6 +16,7 @@ from scalix_callbacks.core.moments import parse_iso
 from scalix_callbacks.core.record import CallRecord, Outcome
 from scalix_callbacks.ledger.database import reading, writing
 from scalix_callbacks.ledger.schema import UtcDateTime, usage_records, usage_rejects
+from scalix_callbacks.ledger.usage_rollup import RollUp
 from scalix_callbacks.ledger.usage_rows import BadRecord, to_record, to_row
 
 MAX_PAGE = 1_000
@@ -54,8 +55,10 @@ class UsageRecords:
             except BadRecord as error:
                 rejects.append(_reject(record, is_late, str(error)))
         with writing(self._engine) as connection:
-            inserted = _insert_all(connection, rows, rejects)
-            inserted += _insert_each(connection, late_rows, rejects, is_late=True)
+            sums = RollUp()
+            inserted = _insert_all(connection, rows, rejects, sums)
+            inserted += _insert_each(connection, late_rows, rejects, sums, is_late=True)
+            sums.write(connection)
             new_rejects = [reject for reject in rejects if _insert(connection, usage_rejects, [reject])]
         for reject in new_rejects:  # told once, however often it is handed in
             _log.error(
@@ -112,50 +115,93 @@ class UsageRecords:
         following = _cursor(rows[limit - 1].at, rows[limit - 1].call_id) if len(rows) > limit else None
         return [to_record(row) for row in rows[:limit]], following
 
+    def latest(
+        self,
+        user_id: str | None = None,
+        request_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = MAX_PAGE,
+    ) -> list[dict[str, Any]]:
+        """Up to `limit` records, newest first.
+
+        Args:
+            request_id: ours, or the `call_id`.
+            since, until: as of `page`.
+        """
+        at, call_id = usage_records.c.at, usage_records.c.call_id
+        query = select(usage_records).order_by(at.desc(), call_id.desc()).limit(limit)
+        if user_id is not None:
+            query = query.where(usage_records.c.user_id == user_id)
+        if request_id is not None:
+            query = query.where((usage_records.c.request_id == request_id) | (call_id == request_id))
+        if since is not None:
+            query = query.where(at >= since)
+        if until is not None:
+            query = query.where(at < until)
+        with reading(self._engine) as connection:
+            return [to_record(row) for row in connection.execute(query)]
+
 
 _Row = dict[str, Any]
 _REFUSALS = (DataError, IntegrityError)
 """Of one row, whatever `to_row` overlooked; when the database itself fails, it is another error."""
 
 
-def _insert_all(connection: Connection, rows: list[_Row], rejects: list[_Row]) -> int:
+def _insert_all(connection: Connection, rows: list[_Row], rejects: list[_Row], sums: RollUp) -> int:
     """How many were not there; what the database refuses is added to `rejects`."""
+    by_id = {row["call_id"]: row for row in reversed(rows)}  # of one that is there twice, the first
     try:
         with connection.begin_nested():
-            return _insert(connection, usage_records, rows)
+            new = _insert(connection, usage_records, list(by_id.values()))
     except _REFUSALS:
-        return _insert_each(connection, rows, rejects, is_late=False)
+        return _insert_each(connection, rows, rejects, sums, is_late=False)
+    for call_id in new:
+        sums.add(by_id[call_id])
+    return len(new)
 
 
-def _insert_each(connection: Connection, rows: list[_Row], rejects: list[_Row], *, is_late: bool) -> int:
+def _insert_each(
+    connection: Connection, rows: list[_Row], rejects: list[_Row], sums: RollUp, *, is_late: bool
+) -> int:
     """As `_insert_all`, one by one; a late one takes the place of the one that is there."""
     inserted = 0
     for row in sorted(rows, key=lambda row: str(row["call_id"])):
         try:
             with connection.begin_nested():
-                is_new = _insert(connection, usage_records, [row])
-                if is_late and not is_new:
-                    _replace(connection, row)
-            inserted += is_new
+                is_new = bool(_insert(connection, usage_records, [row]))
+                replaced = _replace(connection, row) if is_late and not is_new else None
         except _REFUSALS as error:
             rejects.append(_reject(CallRecord(**row).to_json(), is_late, type(error).__name__))
+            continue
+        inserted += is_new
+        if replaced is not None:
+            sums.take(replaced)
+        if is_new or replaced is not None:
+            sums.add(row)
     return inserted
 
 
-def _insert(connection: Connection, table: Table, rows: list[_Row]) -> int:
-    """How many were not there; those that were stay as they are."""
+def _insert(connection: Connection, table: Table, rows: list[_Row]) -> list[str]:
+    """The keys that were not there; those that were stay as they are."""
     if not rows:
-        return 0
+        return []
     # Each database has this insert in a class of its own.
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     key = table.primary_key.columns[0]
     statement = insert(table).on_conflict_do_nothing(index_elements=[key]).returning(key)
     # In one order for all workers: two that write the same rows must not each wait for the other.
-    return len(connection.execute(statement, sorted(rows, key=lambda row: str(row[key.name]))).all())
+    return list(connection.scalars(statement, sorted(rows, key=lambda row: str(row[key.name]))))
 
 
-def _replace(connection: Connection, row: _Row) -> None:
-    connection.execute(update(usage_records).where(usage_records.c.call_id == row["call_id"]).values(row))
+def _replace(connection: Connection, row: _Row) -> Mapping[str, Any] | None:
+    """Puts the row in the place of the one that is there, which it returns; None: that is gone."""
+    same = usage_records.c.call_id == row["call_id"]
+    # Locked until the end: of two that replace it, each must take away what really was there.
+    there = connection.execute(select(usage_records).where(same).with_for_update()).mappings().one_or_none()
+    if there is not None:
+        connection.execute(update(usage_records).where(same).values(row))
+    return None if there is None else dict(there)
 
 
 def _reject(record: Mapping[str, Any], is_late: bool, reason: str) -> _Row:

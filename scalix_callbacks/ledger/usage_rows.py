@@ -14,7 +14,8 @@ from scalix_callbacks.ledger.schema import usage_records
 
 MAX_TEXT = 10_000
 """Characters of a column that has no bound of its own, and of the windows' JSON."""
-
+MAX_COUNT = 2**53 - 1
+"""Of any amount in a record: 9 million USD for one call. Sums of fewer than a thousand such fit a row."""
 
 _FIELDS = tuple(field.name for field in fields(CallRecord))
 
@@ -60,7 +61,7 @@ def _fits(column: Column[Any], value: Any) -> bool:
     if isinstance(value, dict):
         return len(json.dumps(value)) <= MAX_TEXT
     if isinstance(value, int):
-        return abs(value) < 1 << (63 if isinstance(column.type, BigInteger) else 31)
+        return abs(value) <= (MAX_COUNT if isinstance(column.type, BigInteger) else 2**31 - 1)
     return True
 
 

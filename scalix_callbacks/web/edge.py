@@ -149,7 +149,8 @@ class Edge:
             **scope,
             CALL_IN_SCOPE: call,
             # LiteLLM takes fields of the query for fields of the body, and `model` above the body's.
-            "query_string": scope["query_string"] if caller.is_operator and body is None else b"",
+            # Our own routes read theirs.
+            "query_string": scope["query_string"] if own or (caller.is_operator and body is None) else b"",
             "headers": for_litellm(
                 scope["headers"],
                 is_operator=caller.is_operator,

@@ -24,6 +24,7 @@ from scalix_callbacks.core.keys import hash_key
 from scalix_callbacks.core.tiers import Limit, Tier, TierTable, Unit
 from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.database import connect, writing
+from scalix_callbacks.ledger.usage_sums import UsageSums
 from scalix_callbacks.settings.environment import SETTINGS
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "scalix_admin.py"
@@ -244,7 +245,7 @@ def test_limits_of_money_are_told_in_usd(tmp_path: Path) -> None:
     """The table of tiers holds nano-USD; nobody has to count nine zeros."""
     tier = Tier("gold", ("*",), (Limit(1_500_000_000, Unit.USD, 90), Limit(0, Unit.REQUESTS, 120)))
     engine = connect(f"sqlite:///{tmp_path / 'x.db'}")
-    office = Office(Accounts(engine), TierTable((tier,)), datetime.now(UTC))
+    office = Office(Accounts(engine), UsageSums(engine), TierTable((tier,)), datetime.now(UTC))
     arguments = parser.build().parse_args(["tier", "list"])
     answer = arguments.command(arguments, office)
     engine.dispose()

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,8 +121,8 @@ FAULTS = (
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = connect(f"sqlite:///{tmp_path / 'scalix.db'}")
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = connect(database_url)
     migrate(engine)
     yield engine
     engine.dispose()

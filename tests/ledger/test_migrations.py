@@ -6,13 +6,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from scalix_callbacks.ledger import upgrade
-from scalix_callbacks.ledger.database import DatabaseError, migrate, schema_state, writing
+from scalix_callbacks.ledger.accounts import Accounts
+from scalix_callbacks.ledger.database import DatabaseError, migrate, reading, schema_state, writing
+from scalix_callbacks.ledger.engine import migrating
 from scalix_callbacks.ledger.schema import VERSION_TABLE, metadata
+from scalix_callbacks.ledger.usage_records import UsageRecords
+from scalix_callbacks.ledger.usage_sums import Group, Span, UsageSums
 
 MIGRATE = """
 import sys
@@ -24,6 +29,14 @@ migrate(engine)
 print(schema_state(engine))
 engine.dispose()
 """
+
+RECORD = {
+    **dict.fromkeys(("client_request_id", "provider", "cached_tokens", "reasoning_tokens", "error_category")),
+    **dict.fromkeys(("provider_cost_usd", "duration_ms", "time_to_first_token_ms")),
+    **{"request_id": "r", "user_id": "ada", "tier": "pro", "endpoint": "chat", "model_requested": "gpt-4.1"},
+    **{"model_used": "gpt-4.1", "prompt_tokens": 5, "completion_tokens": 7, "requests_counted": 1},
+    **{"outcome": "ok", "attempt": 1, "stream": False, "estimated": False, "windows": {}},
+}
 
 NEXT_VERSION = """
 import sqlalchemy as sa
@@ -130,6 +143,73 @@ def test_a_database_of_an_older_version_is_brought_up(migrated: Engine, newer_pa
     migrate(migrated)
     assert "current" == schema_state(migrated)
     assert "later" in tables(migrated)
+
+
+OLD_RECORD = """
+    INSERT INTO usage_records (
+        call_id, request_id, at, user_id, tier, endpoint, model_requested, model_used, prompt_tokens,
+        completion_tokens, price_nano_usd, requests_counted, outcome, attempt, stream, estimated, windows
+    ) VALUES (
+        :call_id, 'r', :at, 'ada', :tier, 'chat', 'gpt-4.1', :model, 5,
+        7, :price, 1, 'ok', 1, false, false, '{}'
+    )
+"""
+
+
+@pytest.mark.parametrize("older", ["0002", "0003"])
+def test_an_older_database_keeps_its_data(engine: Engine, older: str) -> None:
+    """Accounts, keys and records of a former version are there afterwards, and so are their sums."""
+    moments = ["2030-01-31 00:00:00.000000", "2030-01-31 23:59:59.999999", "2030-02-01 00:00:00.000000"]
+    zone = "" if engine.dialect.name == "sqlite" else "+00"
+    with migrating(engine) as connection:
+        config = upgrade._config(upgrade._MIGRATIONS)
+        config.attributes |= {"connection": connection, "version_table": VERSION_TABLE}
+        command.upgrade(config, older)
+        connection.execute(
+            text("INSERT INTO accounts (id, tier, created_at, change_no) VALUES ('ada', 'pro', :at, 1)"),
+            {"at": moments[0] + zone},
+        )
+        connection.execute(text("UPDATE change_counter SET change_no = 1"))
+        for number, moment in enumerate(moments):
+            row = {
+                "call_id": f"c{number}",
+                "at": moment + zone,
+                "tier": "pro",
+                "model": "gpt-4.1",
+                "price": 9,
+            }
+            connection.execute(text(OLD_RECORD), row)
+            odd = row | {"call_id": f"d{number}", "tier": None, "model": None, "price": None}
+            connection.execute(text(OLD_RECORD), odd)
+    assert "behind" == schema_state(engine)
+    migrate(engine)
+
+    assert "pro" == Accounts(engine).get_account("ada").tier
+    assert ["c0", "d0", "c1", "d1", "c2", "d2"] == [
+        record["call_id"] for record in UsageRecords(engine).page()[0]
+    ]
+    rows, _ = UsageSums(engine).page(Span(), (Group.DAY, Group.TIER))
+    assert [
+        ("2030-01-31", None, 2, 24, 0, 2),
+        ("2030-01-31", "pro", 2, 24, 18, 0),
+        ("2030-02-01", None, 1, 12, 0, 1),
+        ("2030-02-01", "pro", 1, 12, 9, 0),
+    ] == [
+        (
+            *row.group.values(),
+            *(row.sums.calls, row.sums.total_tokens, row.sums.price_nano_usd, row.sums.price_unknown_calls),
+        )
+        for row in rows
+    ]
+    late = RECORD | {"call_id": "c0", "at": "2030-01-31T00:00:00Z", "price_usd": "0.000000010"}
+    UsageRecords(engine).insert([(late, True)])  # the sums that were there before go on, under the same keys
+
+    assert (6, 28) == (
+        UsageSums(engine).total(Span()).calls,
+        UsageSums(engine).total(Span()).price_nano_usd,
+    )
+    with reading(engine) as connection:
+        assert 4 == connection.execute(text("SELECT count(*) FROM usage_daily")).scalar_one()
 
 
 def test_a_step_that_fails_leaves_nothing_half_done(migrated: Engine, newer_package: Path) -> None:

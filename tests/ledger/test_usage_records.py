@@ -120,7 +120,7 @@ def test_the_table_has_the_fields_of_a_record(records: UsageRecords) -> None:
 
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50)
-COUNT = st.integers(0, 2**63 - 1)
+COUNT = st.integers(0, 2**53 - 1)
 RECORDS = st.builds(
     CallRecord,
     call_id=st.uuids().map(lambda each: each.hex),
@@ -245,10 +245,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"at": "yesterday"}, "at cannot be read."),
     ({"at": "2030-01-31T12:00:00"}, "at cannot be read."),
     ({"at": "0001-01-01T00:00:00+23:00"}, "An amount or a moment is beyond all bounds."),
-    ({"prompt_tokens": 2**63}, "prompt_tokens does not fit its column."),
+    ({"prompt_tokens": 2**53}, "prompt_tokens does not fit its column."),
     ({"prompt_tokens": "12"}, "prompt_tokens is no count."),
     ({"attempt": 2**31}, "attempt does not fit its column."),
-    ({"price_usd": "9223372037"}, "price_nano_usd does not fit its column."),
+    ({"price_usd": "9007199.254740992"}, "price_nano_usd does not fit its column."),
     ({"price_usd": "1e99999"}, "price_nano_usd does not fit its column."),
     ({"price_usd": "1e999999"}, "An amount or a moment is beyond all bounds."),
     ({"price_usd": "0.0000000001"}, "price_usd cannot be read."),

@@ -14,6 +14,7 @@ from scalix_callbacks.cli.admin.office import Command, Office, Refused
 from scalix_callbacks.ledger.account_rules import AccountError
 from scalix_callbacks.ledger.accounts import Accounts, utc_now
 from scalix_callbacks.ledger.database import DatabaseError, connect, migrate
+from scalix_callbacks.ledger.usage_sums import UsageSums
 from scalix_callbacks.settings import Settings, SettingsError, load
 
 OK, REFUSED, USAGE = 0, 1, 2
@@ -49,7 +50,7 @@ def _office(arguments: argparse.Namespace) -> Iterator[Office]:
     engine = connect(settings.database_url)
     try:
         migrate(engine)
-        yield Office(Accounts(engine), settings.tiers, utc_now())
+        yield Office(Accounts(engine), UsageSums(engine), settings.tiers, utc_now())
     finally:
         engine.dispose()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from scalix_callbacks.core.tiers import TierTable
 from scalix_callbacks.ledger.accounts import Accounts
+from scalix_callbacks.ledger.usage_sums import UsageSums
 
 
 class Refused(Exception):
@@ -27,6 +28,7 @@ class Office:
     """What a command works with."""
 
     accounts: Accounts
+    sums: UsageSums
     tiers: TierTable
     now: datetime
 

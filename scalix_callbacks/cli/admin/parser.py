@@ -4,10 +4,11 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from scalix_callbacks.cli.admin import accounts, keys, limits, tiers, values
+from scalix_callbacks.cli.admin import accounts, bills, keys, limits, tiers, usage, values
 from scalix_callbacks.cli.admin.office import Command
 from scalix_callbacks.ledger.accounts import MAX_PAGE
 from scalix_callbacks.ledger.identity import FALLBACK_TIER
+from scalix_callbacks.ledger.usage_sums import Group
 
 
 def build() -> argparse.ArgumentParser:
@@ -86,6 +87,21 @@ def build() -> argparse.ArgumentParser:
     rotate.add_argument("key_id", metavar="KEY_ID")
     revoke = key("revoke", "Close a key for good.", keys.revoke)
     revoke.add_argument("key_id", metavar="KEY_ID")
+
+    used = topic("usage", "What they used.")("show", "Show sums of the ledger.", usage.show)
+    used.add_argument(
+        "--by", type=values.groups, default="day", metavar="A,B", help=f"{', '.join(Group)}; default: day"
+    )
+    used.add_argument("--from", dest="first", type=values.day, metavar="DATE", help="default: 30 days")
+    used.add_argument("--to", dest="last", type=values.day, metavar="DATE", help="included; default: today")
+    used.add_argument("--user", metavar="USER", help="of this account alone")
+    used.add_argument("--tier", metavar="TIER", help="in this tier alone")
+    used.add_argument("--model", metavar="MODEL", help="of this model alone")
+
+    bill = topic("bills", "What they owe.")("show", "Show the bills of a month.", bills.show)
+    bill.add_argument("month", type=values.month, metavar="MONTH", help="such as 2026-11")
+    bill.add_argument("--user", metavar="USER", help="of this account alone")
+    bill.add_argument("--csv", action="store_true", help="print CSV")
     return parser
 
 

@@ -2,12 +2,14 @@
 
 import argparse
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from scalix_callbacks.core.bills import parse_month
 from scalix_callbacks.core.durations import parse_duration
 from scalix_callbacks.core.tiers import LimitOverride, Unit
 from scalix_callbacks.ledger.accounts import MAX_PAGE
+from scalix_callbacks.ledger.usage_sums import Group
 
 _USD = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
 
@@ -61,6 +63,28 @@ def page(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_PAGE):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MAX_PAGE}")
     return int(text)
+
+
+def day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a day such as 2030-01-31") from None
+
+
+def month(text: str) -> str:
+    try:
+        parse_month(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a year and a month, such as 2026-11") from None
+    return text
+
+
+def groups(text: str) -> tuple[Group, ...]:
+    try:
+        return tuple(dict.fromkeys(map(Group, text.split(","))))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be of {', '.join(Group)}, with commas between") from None
 
 
 def models(text: str) -> tuple[str, ...]:
