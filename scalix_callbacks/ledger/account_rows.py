@@ -22,6 +22,7 @@ ACCOUNT_COLUMNS = (
     accounts.c.suspended_at,
     accounts.c.created_at,
     accounts.c.limit_overrides,
+    accounts.c.consented_at,
 )
 KEY_COLUMNS = (
     api_keys.c.id,
@@ -102,9 +103,15 @@ def revoke(connection: Connection, which: ColumnElement[bool], moment: datetime,
     return connection.execute(open_keys.values(revoked_at=moment, change_no=change_no)).rowcount
 
 
+def update_key(connection: Connection, key_id: str, change_no: int, expires_at: datetime | None) -> None:
+    changed = update(api_keys).where(api_keys.c.id == key_id)
+    connection.execute(changed.values(expires_at=expires_at, change_no=change_no))
+
+
 def to_account(row: Sequence[Any]) -> Account:
     account = Account(*row)
-    return replace(account, limit_overrides=tuple(map(_to_override, row[-1] or ())))
+    stored: Any = account.limit_overrides
+    return replace(account, limit_overrides=tuple(map(_to_override, stored or ())))
 
 
 def to_json(overrides: Sequence[LimitOverride]) -> list[dict[str, Any]] | None:

@@ -19,6 +19,7 @@ class Account:
         max_budget_nano_usd: None: no budget; 0: nothing may be spent.
         suspended_at: None: not suspended.
         limit_overrides: of the limits of whatever tier holds, each unit and window once.
+        consented_at: when its user agreed to what goes beyond the necessary; None: not, or taken back.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Account:
     suspended_at: datetime | None
     created_at: datetime
     limit_overrides: tuple[LimitOverride, ...] = ()
+    consented_at: datetime | None = None
 
     def tier_at(self, moment: datetime) -> str:
         """The tier that holds at `moment`."""

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from scalix_callbacks.core.moments import parse_iso
 from scalix_callbacks.core.record import CallRecord, Outcome
 from scalix_callbacks.ledger.database import reading, writing
+from scalix_callbacks.ledger.erased_rows import Hiding, share_lock
 from scalix_callbacks.ledger.schema import UtcDateTime, usage_records, usage_rejects
 from scalix_callbacks.ledger.usage_rows import BadRecord, to_record, to_row
 
@@ -53,10 +54,17 @@ class UsageRecords:
                 (late_rows if is_late else rows).append(to_row(record))
             except BadRecord as error:
                 rejects.append(_reject(record, is_late, str(error)))
+        user_ids = {str(record["user_id"]) for record, _ in records if isinstance(record.get("user_id"), str)}
         with writing(self._engine) as connection:
+            share_lock(connection)
+            hiding = Hiding(connection, user_ids)
+            hiding.hide(rows)
+            hiding.hide(late_rows)
             inserted = _insert_all(connection, rows, rejects)
             inserted += _insert_each(connection, late_rows, rejects, is_late=True)
             new_rejects = [reject for reject in rejects if _insert(connection, usage_rejects, [reject])]
+            if new_rejects:
+                hiding.hide_rejects(connection)
         for reject in new_rejects:  # told once, however often it is handed in
             _log.error(
                 "A usage record could not be kept (%s). It is in the table usage_rejects, as %s.",

@@ -37,6 +37,7 @@ ADMIT = load("admit")
 SETTLE = load("settle")
 RETIRE = load("retire")
 STANDINGS = load("standings")
+RESET = load("reset")
 
 
 class Lua:

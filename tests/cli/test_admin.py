@@ -103,6 +103,7 @@ def test_an_account_is_created_and_shown(run: Run) -> None:
         "max_budget_usd": "12.50",
         "suspended_at": None,
         "created_at": created.json["created_at"],
+        "consented_at": None,
     } == created.json
     assert created.json | {"limit_overrides": [], "keys": []} == shown.json
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", created.json["created_at"])
