@@ -86,9 +86,13 @@ async def stream_export(export: Export, user_id: str, scope: Scope, receive: Rec
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     is_head = scope["method"] == "HEAD"
-    while piece is not None and not is_head:
-        await send({"type": "http.response.body", "body": piece.encode(), "more_body": True})
-        piece = await translated(asyncio.to_thread(_next, pieces))
+    gone = asyncio.create_task(_hang_up(receive))
+    try:
+        while piece is not None and not is_head and not gone.done():
+            await send({"type": "http.response.body", "body": piece.encode(), "more_body": True})
+            piece = await translated(asyncio.to_thread(_next, pieces))
+    finally:
+        gone.cancel()
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -112,6 +116,12 @@ def _unavailable(what: str) -> GatewayError:
     return GatewayError(
         ErrorCategory.SERVICE_UNAVAILABLE, f"{what} Try again in a moment.", retry_after_s=RETRY_S
     )
+
+
+async def _hang_up(receive: Receive) -> None:
+    """Ends when the client has left: nobody needs the rest then."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _next(pieces: Iterator[str]) -> str | None:

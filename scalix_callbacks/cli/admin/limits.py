@@ -20,13 +20,13 @@ def change(arguments: argparse.Namespace, office: Office) -> Answer:
 
 
 def reset(arguments: argparse.Namespace, office: Office) -> Answer:
+    if office.redis_url is None:
+        raise Refused("No gateway runs here, so its Redis does not either: start it, or set REDIS_URL.")
     office.accounts.note_access(Action.LIMITS_RESET, arguments.user)
     try:
         count = asyncio.run(Counters(office.redis_url).reset(arguments.user))
     except StoreLost:
-        raise Refused(
-            "Redis does not answer, so nothing was reset: start the gateway, or set REDIS_URL."
-        ) from None
+        raise Refused("Redis does not answer: check REDIS_URL, and try again.") from None
     text = f"The account {arguments.user} has fresh windows: {count} counters were reset."
     return Answer({"id": arguments.user, "counters_reset": count}, text)
 
