@@ -12,8 +12,10 @@ from sqlalchemy import Engine, event
 from scalix_callbacks.core.keys import hash_key, new_key
 from scalix_callbacks.ledger import directory as module
 from scalix_callbacks.ledger.accounts import Account, Accounts, Identity
+from scalix_callbacks.ledger.audit import Actor
 from scalix_callbacks.ledger.database import DatabaseError
 from scalix_callbacks.ledger.directory import Directory
+from scalix_callbacks.ledger.erasures import Erasures
 
 DEADLINE_S = 10.0
 
@@ -475,3 +477,16 @@ async def test_closing_ends_the_threads(watched: Watched, monotonic: Callable[[]
     directory.close()
 
     await wait_until(lambda: not any(thread.is_alive() for thread in threads))
+
+
+async def test_an_erased_key_is_forgotten_although_another_account_changed_too(
+    directory: Directory, accounts: Accounts, migrated: Engine, clock: Clock, key: str
+) -> None:
+    """Nothing is left of it that a change number could stand in."""
+    await directory.poll()
+    assert await directory.find_key(key) is not None
+    Erasures(migrated, now=clock).begin("ada", Actor.USER)
+    accounts.create_account("bob", "free")
+    await directory.poll()
+
+    assert await directory.find_key(key) is None
