@@ -18,13 +18,18 @@ from scalix_callbacks.core.record import abandoned, windows_of
 from scalix_callbacks.core.redact import Redactor
 from scalix_callbacks.drain import Drainer
 from scalix_callbacks.ends import Ends
+from scalix_callbacks.erasing import Eraser
 from scalix_callbacks.gateway import Gateway
 from scalix_callbacks.kept import Kept
-from scalix_callbacks.ledger.accounts import Accounts
+from scalix_callbacks.ledger.accounts import Accounts, utc_now
+from scalix_callbacks.ledger.audit import AuditLog
 from scalix_callbacks.ledger.database import connect as connect_database
 from scalix_callbacks.ledger.database import migrate
 from scalix_callbacks.ledger.directory import Directory
+from scalix_callbacks.ledger.erasures import Erasures
 from scalix_callbacks.ledger.errors import DatabaseError
+from scalix_callbacks.ledger.export import Export
+from scalix_callbacks.ledger.retention import Retention
 from scalix_callbacks.ledger.usage_records import UsageRecords
 from scalix_callbacks.ledger.usage_sums import UsageSums
 from scalix_callbacks.metering import Meter
@@ -87,6 +92,14 @@ class App:
         self.records = UsageRecords(self._engine)
         self.sums = UsageSums(self._engine)
         self._drainer = Drainer(self.limiter, self.records)
+        self.audit = AuditLog(self._engine)
+        self.export = Export(self._engine, now=utc_now)
+        self.eraser = Eraser(
+            Erasures(self._engine, now=utc_now),
+            self.limiter,
+            self._drainer.drain_all,
+            Retention(self._engine, environment.retention_days, now=utc_now),
+        )
         self._breaker = Breaker(BREAKER_PAUSE_S)
         self._ends = Ends(self.limiter, self._breaker)
         self._kept = Kept(self.records)
@@ -131,6 +144,7 @@ class App:
             self._drainer.run_forever(),
             self._ends.run_forever(),
             self._kept.run_forever(),
+            self.eraser.run_forever(),
             self._keep_leases(),
             self.directory.poll_forever(),
         ]
@@ -153,6 +167,7 @@ class App:
         self.directory.close()
         self._drainer.close()
         self._kept.close()
+        self.eraser.close()
         atexit.unregister(self._kept.hand_in)
         if self._redis is not None:
             await self._redis.aclose()

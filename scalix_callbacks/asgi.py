@@ -17,6 +17,7 @@ from scalix_callbacks.ledger.accounts import utc_now
 from scalix_callbacks.proxy import edge_auth, registration
 from scalix_callbacks.proxy.litellm_config import PackConfig
 from scalix_callbacks.proxy.warm_up import warm_up
+from scalix_callbacks.web.admin import AdminApi
 from scalix_callbacks.web.bills import bills_page
 from scalix_callbacks.web.budget import budget_page, info_page
 from scalix_callbacks.web.edge import Edge
@@ -25,6 +26,7 @@ from scalix_callbacks.web.keys import KeyGenerator
 from scalix_callbacks.web.ledger import ledger_page, outbox_state
 from scalix_callbacks.web.metrics import metrics_page
 from scalix_callbacks.web.models import list_models, one_model
+from scalix_callbacks.web.privacy import by_method, consent, erase_self, own_export
 from scalix_callbacks.web.spend_logs import spend_logs
 from scalix_callbacks.web.usage import usage_page, user_stats, user_usage
 from scalix_callbacks.web.user import user_page
@@ -60,9 +62,12 @@ def _wrap() -> ASGIApp:
         "/models": list_models(pack.gateway),
         "/v1/models": list_models(pack.gateway),
         "/v1/models/{id}": one_model(pack.gateway),
-        "/v1/user": user_page(pack.settings.tiers, pack),
+        "/v1/user": by_method(
+            user_page(pack.settings.tiers, pack), erase_self(pack.eraser, pack.directory.forget_all)
+        ),
         "/v1/user/info": info_page(pack.settings.tiers, pack),
         "/v1/user/budget": budget_page(pack.settings.tiers, pack),
+        "/v1/user/export": own_export(pack.export),
         "/metrics": metrics_page(pack.metrics.exposition),
         "/scalix/admin/ledger": ledger_page(pack.records),
         "/scalix/admin/outbox": outbox_state(pack.limiter),
@@ -84,6 +89,18 @@ def _wrap() -> ASGIApp:
         accounts=pack.accounts,
         tiers=pack.settings.tiers,
         catalogue=pack.settings.catalogue,
+        read_body=edge.read_body,
+        changed=pack.directory.forget_all,
+        now=utc_now,
+    )
+    own["/v1/user/consent"] = consent(pack.accounts, edge.read_body, pack.directory.forget_all)
+    own["/scalix/admin/{path}"] = AdminApi(
+        accounts=pack.accounts,
+        tiers=pack.settings.tiers,
+        audit=pack.audit,
+        export=pack.export,
+        eraser=pack.eraser,
+        counters=pack.limiter,
         read_body=edge.read_body,
         changed=pack.directory.forget_all,
         now=utc_now,

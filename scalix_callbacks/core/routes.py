@@ -33,6 +33,7 @@ class Route:
 
 
 _GET, _POST = frozenset({"GET", "HEAD"}), frozenset({"POST"})
+_PUT, _DELETE = frozenset({"PUT"}), frozenset({"DELETE"})
 
 _ENDPOINT_PATHS = {
     Endpoint.CHAT: "/chat/completions",
@@ -58,11 +59,13 @@ _ROUTES: dict[str, Route] = {
         Route("/scalix/admin/usage", _GET, Access.OPERATOR),
         Route("/scalix/admin/bills", _GET, Access.OPERATOR),
         Route("/spend/logs", _GET, Access.OPERATOR),
-        Route("/v1/user", _GET, Access.USER),
+        Route("/v1/user", _GET | _DELETE, Access.USER),
         Route("/v1/user/info", _GET, Access.USER),
         Route("/v1/user/budget", _GET, Access.USER),
         Route("/v1/user/stats", _GET, Access.USER),
         Route("/v1/user/usage", _GET, Access.USER),
+        Route("/v1/user/export", _GET, Access.USER),
+        Route("/v1/user/consent", _PUT, Access.USER),
         Route("/v1/messages", _POST, Access.USER, Endpoint.MESSAGES),
         *(
             Route(prefix + path, _POST, Access.USER, endpoint)
@@ -72,6 +75,9 @@ _ROUTES: dict[str, Route] = {
     )
 }
 _MODEL_PREFIXES = ("/v1/models/", "/models/")
+_ADMIN = Route("/scalix/admin/{path}", _GET | _POST | _PUT | _DELETE, Access.OPERATOR)
+_ADMIN_PATHS = ("/scalix/admin/accounts", "/scalix/admin/keys", "/scalix/admin/audit")
+"""What is below them is told apart by `web.admin`."""
 _ONE_MODEL = Route("/v1/models/{id}", _GET, Access.USER)
 
 
@@ -79,6 +85,8 @@ def find_route(path: str) -> Route | None:
     """The route of an exact path; None: not listed."""
     if route := _ROUTES.get(path):
         return route
+    if path.startswith("/scalix/admin/") and "/".join(path.split("/", 4)[:4]) in _ADMIN_PATHS:
+        return _ADMIN
     return _ONE_MODEL if path.startswith(_MODEL_PREFIXES) and not path.endswith("/") else None
 
 

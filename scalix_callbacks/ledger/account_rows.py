@@ -23,8 +23,9 @@ ACCOUNT_COLUMNS = (
     accounts.c.created_at,
     accounts.c.limit_overrides,
     accounts.c.budget_window_s,
+    accounts.c.consented_at,
 )
-_OVERRIDES_AT = [column.name for column in ACCOUNT_COLUMNS].index("limit_overrides")
+"""In the order of the fields of `Account`."""
 KEY_COLUMNS = (
     api_keys.c.id,
     api_keys.c.account_id,
@@ -104,9 +105,15 @@ def revoke(connection: Connection, which: ColumnElement[bool], moment: datetime,
     return connection.execute(open_keys.values(revoked_at=moment, change_no=change_no)).rowcount
 
 
+def update_key(connection: Connection, key_id: str, change_no: int, expires_at: datetime | None) -> None:
+    changed = update(api_keys).where(api_keys.c.id == key_id)
+    connection.execute(changed.values(expires_at=expires_at, change_no=change_no))
+
+
 def to_account(row: Sequence[Any]) -> Account:
     account = Account(*row)
-    return replace(account, limit_overrides=tuple(map(_to_override, row[_OVERRIDES_AT] or ())))
+    stored: Any = account.limit_overrides  # as the column has them
+    return replace(account, limit_overrides=tuple(map(_to_override, stored or ())))
 
 
 def to_json(overrides: Sequence[LimitOverride]) -> list[dict[str, Any]] | None:

@@ -8,8 +8,9 @@ AccountError            something about accounts is not as asked; nothing was ch
 └── KeyNotFound
 """
 
+import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from scalix_callbacks.core.caller import OPERATOR_ID
 from scalix_callbacks.core.keys import is_key_shaped
@@ -20,8 +21,11 @@ MAX_NAME_LENGTH = 128
 MAX_MODELS = 100
 MAX_MODEL_LENGTH = 256
 MAX_OVERRIDES = 20
+MAX_OVERLAP = timedelta(days=30)
 MAX_BUDGET_NANO_USD = 9_000_000 * 10**9
 """Below 2^53: Redis scripts count budgets in doubles."""
+
+_PSEUDONYM = re.compile(r"erased_[0-9a-f]{32}")
 
 
 class AccountError(ValueError):
@@ -60,8 +64,21 @@ def check_account_id(account_id: str) -> None:
         raise InvalidAccountId(
             f"The account id {OPERATOR_ID} is reserved for the master key: use another one."
         )
+    if is_pseudonym(account_id):
+        raise InvalidAccountId("This id stands for an account that was erased: use another one.")
     if is_key_shaped(account_id):
         raise InvalidAccountId("This is shaped like an API key, a secret: use the id of the account instead.")
+
+
+def is_pseudonym(account_id: str) -> bool:
+    """Whether `account_id` stands for somebody who was erased."""
+    return _PSEUDONYM.fullmatch(account_id) is not None
+
+
+def check_overlap(overlap: timedelta | None) -> None:
+    """Raises InvalidValue unless `overlap` is None or a time for which a replaced key may go on."""
+    if overlap is not None and not timedelta(0) < overlap <= MAX_OVERLAP:
+        raise InvalidValue("An overlap is longer than nothing and at most 30 days: choose another one.")
 
 
 def check_tier(tier: str) -> None:

@@ -1,12 +1,13 @@
 """Accounts and their keys: looked up by whoever authenticates, changed by the operator."""
 
+import copy
 import secrets
 import uuid
-from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, func, literal, select, union_all
+from sqlalchemy import Connection, Engine, func, literal, select, union_all
 
 from scalix_callbacks.core.keys import MIN_RANDOM_BYTES, key_hint, new_key
 from scalix_callbacks.core.tiers import LimitOverride, Unit
@@ -25,6 +26,7 @@ from scalix_callbacks.ledger.account_rows import (
     to_json,
     to_key,
     update_account,
+    update_key,
 )
 from scalix_callbacks.ledger.account_rules import (
     AccountError,
@@ -39,12 +41,16 @@ from scalix_callbacks.ledger.account_rules import (
     check_future,
     check_models,
     check_name,
+    check_overlap,
     check_overrides,
     check_tier,
 )
+from scalix_callbacks.ledger.audit import Action, Actor, note
 from scalix_callbacks.ledger.database import reading, writing
+from scalix_callbacks.ledger.erased_rows import ERASED, refuse_while_erasing
 from scalix_callbacks.ledger.identity import Account, ApiKey, Identity
-from scalix_callbacks.ledger.schema import UtcDateTime, accounts, api_keys, change_counter
+from scalix_callbacks.ledger.schema import UtcDateTime, accounts, api_keys, change_counter, erased_accounts
+from scalix_callbacks.ledger.told import changes, told_moment
 
 __all__ = [
     "Account",
@@ -76,11 +82,13 @@ class Accounts:
     stamps the rows it touches with it. So whoever has read a change number has, or can ask for, all up to it.
 
     Every method raises `DatabaseError` when the database fails, and `AccountError` when what is asked is not
-    possible; see `database.writing` for what is left of a failed change: as a rule, nothing.
+    possible; see `database.writing` for what is left of a failed change: as a rule, nothing. The same
+    transaction puts it into the audit log.
 
     Args:
         now: the clock, aware.
         random_bytes: where secrets and ids come from; given a number of bytes.
+        actor: who makes the changes, for the audit log.
     """
 
     def __init__(
@@ -89,10 +97,18 @@ class Accounts:
         *,
         now: Callable[[], datetime] = utc_now,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        actor: Actor = Actor.OPERATOR,
     ) -> None:
         self._engine = engine
         self._now = now
         self._random_bytes = random_bytes
+        self._actor = actor
+
+    def acting_as(self, actor: Actor) -> "Accounts":
+        """The same accounts, changed in another name."""
+        other = copy.copy(self)
+        other._actor = actor
+        return other
 
     # Who is calling
 
@@ -127,11 +143,14 @@ class Accounts:
     def changed_accounts_since(self, change_no: int, limit: int) -> list[str]:
         """Ids of accounts changed, or with a key changed, after `change_no`, longest ago first.
 
-        As many as `limit` mean that there may be more.
+        As many as `limit` mean that there may be more; `ERASED` among them, that some are gone altogether.
         """
         changes = union_all(
             select(accounts.c.id, accounts.c.change_no).where(accounts.c.change_no > change_no),
             select(api_keys.c.account_id, api_keys.c.change_no).where(api_keys.c.change_no > change_no),
+            select(literal(ERASED), erased_accounts.c.change_no).where(
+                erased_accounts.c.change_no > change_no
+            ),
         ).subquery()
         query = (
             select(changes.c.id).group_by(changes.c.id).order_by(func.min(changes.c.change_no)).limit(limit)
@@ -155,14 +174,14 @@ class Accounts:
             change_no = next_change(connection)
             if find_account(connection, account.id) is not None:
                 raise AccountExists(f"The account {account.id} exists already: use it, or choose another id.")
-            add_account(connection, account, change_no)
+            self._add(connection, account, change_no)
         return account
 
     def set_tier(self, account_id: str, tier: str, until: datetime | None = None) -> Account:
         """Put the account on `tier`, until the moment given or for good."""
         check_tier(tier)
         check_future(until, self._now(), "The end of the tier")
-        return self._change_account(account_id, tier=tier, tier_until=until)
+        return self._change_account(account_id, Action.ACCOUNT_TIER, tier=tier, tier_until=until)
 
     def set_budget(
         self, account_id: str, max_budget_nano_usd: int | None, window_s: int | None = None
@@ -171,7 +190,10 @@ class Accounts:
         check_budget(max_budget_nano_usd)
         check_budget_window(window_s)
         return self._change_account(
-            account_id, max_budget_nano_usd=max_budget_nano_usd, budget_window_s=window_s
+            account_id,
+            Action.ACCOUNT_BUDGET,
+            max_budget_nano_usd=max_budget_nano_usd,
+            budget_window_s=window_s,
         )
 
     def override_limits(self, account_id: str, overrides: Sequence[LimitOverride]) -> Account:
@@ -186,11 +208,21 @@ class Accounts:
     def suspend(self, account_id: str) -> Account:
         """Close the account, with all its keys, until `resume`. Suspended twice: the first moment stays."""
         moment = literal(self._now(), UtcDateTime)
-        return self._change_account(account_id, suspended_at=func.coalesce(accounts.c.suspended_at, moment))
+        first = func.coalesce(accounts.c.suspended_at, moment)
+        return self._change_account(account_id, Action.ACCOUNT_SUSPEND, suspended_at=first)
 
     def resume(self, account_id: str) -> Account:
         """End a suspension, if there is one."""
-        return self._change_account(account_id, suspended_at=None)
+        return self._change_account(account_id, Action.ACCOUNT_RESUME, suspended_at=None)
+
+    def set_consent(self, account_id: str, consents: bool) -> Account:
+        """Keep that its user agrees to what goes beyond the necessary, or does not any more.
+
+        Agreed twice: the first moment stays.
+        """
+        moment = literal(self._now(), UtcDateTime)
+        since = func.coalesce(accounts.c.consented_at, moment) if consents else None
+        return self._change_account(account_id, Action.ACCOUNT_CONSENT, consented_at=since)
 
     def list_accounts(self, limit: int = 100, after: str | None = None) -> list[Account]:
         """Up to `limit` (1 to 1,000) accounts by id; the next page begins `after` the last one's."""
@@ -221,7 +253,7 @@ class Accounts:
         with writing(self._engine) as connection:
             change_no = next_change(connection)
             existing_account(connection, account_id)
-            add_key(connection, secret, key, change_no)
+            self._add_key(connection, secret, key, change_no)
         return secret, key
 
     def issue_key(
@@ -262,17 +294,20 @@ class Accounts:
             change_no = next_change(connection)
             known = find_account(connection, account.id)
             if known is None:
-                add_account(connection, account, change_no)
+                self._add(connection, account, change_no)
             else:
-                changes: dict[str, Any] = {}
+                values: dict[str, Any] = {}
                 if tier is not None and (tier_until is not None or known.tier_at(self._now()) != tier):
-                    changes |= {"tier": tier, "tier_until": tier_until}
+                    values |= {"tier": tier, "tier_until": tier_until}
                 if max_budget_nano_usd is not None:
-                    changes |= {"max_budget_nano_usd": max_budget_nano_usd}
+                    values |= {"max_budget_nano_usd": max_budget_nano_usd}
                 if budget_window_s is not None:
-                    changes |= {"budget_window_s": budget_window_s}
-                account = update_account(connection, account.id, change_no, changes)
-            add_key(connection, secret, key, change_no)
+                    values |= {"budget_window_s": budget_window_s}
+                account = update_account(connection, account.id, change_no, values)
+                if values:
+                    action = Action.ACCOUNT_TIER if "tier" in values else Action.ACCOUNT_BUDGET
+                    self._note(connection, action, account.id, changes(known, account))
+            self._add_key(connection, secret, key, change_no)
         return secret, key, account
 
     def list_keys(self, account_id: str) -> list[ApiKey]:
@@ -288,24 +323,47 @@ class Accounts:
             existing_account(connection, account_id)
             return [to_key(row) for row in connection.execute(query)]
 
-    def rotate_key(self, key_id: str) -> tuple[str, ApiKey]:
-        """Revoke a key and make another one with its account, name, models and expiry, in one transaction."""
+    def rotate_key(self, key_id: str, overlap: timedelta | None = None) -> tuple[str, ApiKey]:
+        """Make another key with this one's account, name, models and expiry, and close it; one transaction.
+
+        Args:
+            overlap: for how long the old key goes on, at most until its own expiry; None: not at all.
+        """
+        check_overlap(overlap)
         with writing(self._engine) as connection:
             change_no = next_change(connection)
-            old = existing_key(connection, key_id)
-            if old.revoked_at is not None:
-                raise InvalidValue(f"The key {key_id} is revoked already: create a new key for its account.")
+            old = self._open_key(connection, key_id)
             secret, key = self._new_key(old.account_id, old.name, old.models, old.expires_at)
-            revoke(connection, api_keys.c.id == key_id, self._now(), change_no)
+            if overlap is None:
+                revoke(connection, api_keys.c.id == key_id, self._now(), change_no)
+                ends_at = self._now()
+            else:
+                ends_at = min(self._now() + overlap, old.expires_at or datetime.max.replace(tzinfo=UTC))
+                update_key(connection, key_id, change_no, ends_at)
             add_key(connection, secret, key, change_no)
+            told = {"key_id": key_id, "new_key_id": key.id, "old_ends_at": told_moment(_in_utc(ends_at))}
+            self._note(connection, Action.KEY_ROTATE, old.account_id, told)
         return secret, key
+
+    def expire_key(self, key_id: str, expires_at: datetime | None) -> ApiKey:
+        """Let a key end at this moment; None: never."""
+        check_future(expires_at, self._now(), "The key's expiry")
+        with writing(self._engine) as connection:
+            change_no = next_change(connection)
+            old = self._open_key(connection, key_id)
+            update_key(connection, key_id, change_no, expires_at)
+            key = existing_key(connection, key_id)
+            ends = {"old": told_moment(old.expires_at), "new": told_moment(key.expires_at)}
+            self._note(connection, Action.KEY_EXPIRE, key.account_id, {"key_id": key_id, "expires_at": ends})
+        return key
 
     def revoke_key(self, key_id: str) -> ApiKey:
         """Close a key for good. Revoked twice: the first moment stays."""
         with writing(self._engine) as connection:
             change_no = next_change(connection)
-            existing_key(connection, key_id)
+            old = existing_key(connection, key_id)
             revoke(connection, api_keys.c.id == key_id, self._now(), change_no)
+            self._note(connection, Action.KEY_REVOKE, old.account_id, {"key_id": key_id})
             return existing_key(connection, key_id)
 
     def revoke_all(self, account_id: str) -> int:
@@ -314,7 +372,15 @@ class Accounts:
         with writing(self._engine) as connection:
             change_no = next_change(connection)
             existing_account(connection, account_id)
-            return revoke(connection, api_keys.c.account_id == account_id, self._now(), change_no)
+            count = revoke(connection, api_keys.c.account_id == account_id, self._now(), change_no)
+            self._note(connection, Action.KEY_REVOKE, account_id, {"keys": count})
+            return count
+
+    def note_access(self, action: Action, account_id: str) -> None:
+        """Keep in the audit log what was done for this account elsewhere than in this database."""
+        check_account_id(account_id)
+        with writing(self._engine) as connection:
+            self._note(connection, action, account_id, {})
 
     # What is made before a transaction, and changed in one
 
@@ -370,18 +436,53 @@ class Accounts:
         check_account_id(account_id)
         with writing(self._engine) as connection:
             change_no = next_change(connection)  # first, so that no other change comes between
-            known = existing_account(connection, account_id).limit_overrides
+            before = existing_account(connection, account_id)
+            known = before.limit_overrides
             kept = [] if dropped is None else [each for each in known if _window(each) not in dropped]
             overrides = (*kept, *added)
             check_overrides(overrides)
-            return update_account(connection, account_id, change_no, {"limit_overrides": to_json(overrides)})
+            values = {"limit_overrides": to_json(overrides)}
+            return self._update(connection, before, change_no, Action.ACCOUNT_LIMITS, values)
 
-    def _change_account(self, account_id: str, **values: Any) -> Account:
+    def _change_account(self, account_id: str, action: Action, **values: Any) -> Account:
         check_account_id(account_id)
         with writing(self._engine) as connection:
             change_no = next_change(connection)
-            existing_account(connection, account_id)
-            return update_account(connection, account_id, change_no, values)
+            before = existing_account(connection, account_id)
+            return self._update(connection, before, change_no, action, values)
+
+    def _update(
+        self,
+        connection: Connection,
+        before: Account,
+        change_no: int,
+        action: Action,
+        values: Mapping[str, Any],
+    ) -> Account:
+        account = update_account(connection, before.id, change_no, values)
+        self._note(connection, action, before.id, changes(before, account))
+        return account
+
+    def _add(self, connection: Connection, account: Account, change_no: int) -> None:
+        refuse_while_erasing(connection, account.id, self._now())
+        add_account(connection, account, change_no)
+        self._note(connection, Action.ACCOUNT_CREATE, account.id, changes(None, account))
+
+    def _add_key(self, connection: Connection, secret: str, key: ApiKey, change_no: int) -> None:
+        add_key(connection, secret, key, change_no)
+        told = {"key_id": key.id, "models": key.models, "expires_at": told_moment(key.expires_at)}
+        self._note(connection, Action.KEY_CREATE, key.account_id, told)
+
+    def _open_key(self, connection: Connection, key_id: str) -> ApiKey:
+        key = existing_key(connection, key_id)
+        if key.revoked_at is not None:
+            raise InvalidValue(f"The key {key_id} is revoked already: create a new key for its account.")
+        return key
+
+    def _note(
+        self, connection: Connection, action: Action, account_id: str, details: Mapping[str, Any]
+    ) -> None:
+        note(connection, self._actor, action, account_id, self._now(), details)
 
 
 def _window(override: LimitOverride) -> Window:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from scalix_callbacks.ledger.accounts import Account, Accounts, Identity
+from scalix_callbacks.ledger.erased_rows import ERASED
 from scalix_callbacks.ledger.errors import DatabaseError
 
 POLL_S = 1.0
@@ -98,7 +99,7 @@ class Directory:
             changed = await _query(
                 self._poller, partial(self._accounts.changed_accounts_since, known, MAX_CHANGES)
             )
-            if 0 < len(changed) < MAX_CHANGES:
+            if 0 < len(changed) < MAX_CHANGES and ERASED not in changed:
                 self._forget(frozenset(changed))
             else:
                 self.forget_all()

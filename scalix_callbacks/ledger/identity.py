@@ -21,6 +21,7 @@ class Account:
         suspended_at: None: not suspended.
         limit_overrides: of the limits of whatever tier holds, each unit and window once.
         budget_window_s: how long the budget is for; None: 30 days.
+        consented_at: when its user agreed to what goes beyond the necessary; None: not, or taken back.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Account:
     created_at: datetime
     limit_overrides: tuple[LimitOverride, ...] = ()
     budget_window_s: int | None = None
+    consented_at: datetime | None = None
 
     @property
     def own_limits(self) -> tuple[LimitOverride, ...]:

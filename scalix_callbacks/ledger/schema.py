@@ -67,6 +67,7 @@ accounts = Table(
     Column("change_no", BigInteger, nullable=False, index=True),
     Column("limit_overrides", JSON(none_as_null=True)),  # NULL: none; else [{unit, window_s, amount}]
     Column("budget_window_s", Integer),  # NULL: 30 days
+    Column("consented_at", UtcDateTime),  # to what goes beyond the necessary; NULL: not, or taken back
 )
 
 api_keys = Table(
@@ -164,3 +165,48 @@ usage_daily = Table(
     Index("ix_usage_daily_user_id", "user_id", "day"),
 )
 """Sums of `usage_records`, changed in the same transactions; what is unknown is counted apart."""
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("no", BigInteger, primary_key=True, autoincrement=False),  # 1, 2, 3, … without a gap
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", CHAR(64), index=True),  # whose: the digest of `audit_subjects`; NULL: nobody's
+    Column("details", Text, nullable=False),  # JSON, as it was sealed
+    Column("hash", CHAR(64), nullable=False),  # over the hash before and all of this row
+)
+"""Rows are added and nothing else; on both databases triggers refuse more."""
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("no", BigInteger, nullable=False),
+    Column("hash", CHAR(64), nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+"""The last entry of the log, so that it cannot be removed unnoticed."""
+
+audit_subjects = Table(
+    "audit_subjects",
+    metadata,
+    Column("digest", CHAR(64), primary_key=True),
+    Column("account_id", String(128), nullable=False, index=True),
+    Column("salt", CHAR(32)),  # NULL: erased; `account_id` is a pseudonym then
+)
+"""Who the log speaks of. Beside it, so that a person can be erased and the log still be whole."""
+
+erased_accounts = Table(
+    "erased_accounts",
+    metadata,
+    Column("digest", CHAR(64), primary_key=True),  # SHA-256 of the id that was
+    Column("pseudonym", String(128), nullable=False),
+    Column("account_id", String(128)),  # the id itself while there is something left to do, then NULL
+    Column("had_account", Boolean, nullable=False),
+    Column("erased_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("change_no", BigInteger, nullable=False, index=True),
+)
+"""For as long as records may still be on their way under the old id."""

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from scalix_callbacks.core.moments import parse_iso
 from scalix_callbacks.core.record import CallRecord, Outcome
 from scalix_callbacks.ledger.database import reading, writing
+from scalix_callbacks.ledger.erased_rows import Hiding, share_lock
 from scalix_callbacks.ledger.schema import UtcDateTime, usage_records, usage_rejects
 from scalix_callbacks.ledger.usage_rollup import RollUp
 from scalix_callbacks.ledger.usage_rows import BadRecord, to_record, to_row
@@ -54,12 +55,19 @@ class UsageRecords:
                 (late_rows if is_late else rows).append(to_row(record))
             except BadRecord as error:
                 rejects.append(_reject(record, is_late, str(error)))
+        user_ids = {str(record["user_id"]) for record, _ in records if isinstance(record.get("user_id"), str)}
         with writing(self._engine) as connection:
-            sums = RollUp()
+            share_lock(connection)
+            hiding = Hiding(connection, user_ids)
+            hiding.hide(rows)
+            hiding.hide(late_rows)
+            sums = RollUp()  # of the rows as they are kept: after hiding
             inserted = _insert_all(connection, rows, rejects, sums)
             inserted += _insert_each(connection, late_rows, rejects, sums, is_late=True)
             sums.write(connection)
             new_rejects = [reject for reject in rejects if _insert(connection, usage_rejects, [reject])]
+            if new_rejects:
+                hiding.hide_rejects(connection)
         for reject in new_rejects:  # told once, however often it is handed in
             _log.error(
                 "A usage record could not be kept (%s). It is in the table usage_rejects, as %s.",

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from scalix_callbacks.ledger.schema import usage_daily
@@ -46,10 +46,7 @@ class RollUp:
         rows.sort(key=lambda row: str(row["id"]))
         _add_up(connection, usage_daily, rows)
         if self._is_taking:
-            ids = [row["id"] for row in rows]
-            for start in range(0, len(ids), 500):
-                among = usage_daily.c.id.in_(ids[start : start + 500])
-                connection.execute(delete(usage_daily).where(among, usage_daily.c.calls == 0))
+            _drop_empty(connection, rows)
 
     def _change(self, record: Mapping[str, Any], sign: int) -> None:
         key = (record["at"].date(), *(_text(record[name]) for name in KEY[1:]))
@@ -60,14 +57,15 @@ class RollUp:
 
 def move_user(connection: Connection, user_id: str, to: str) -> None:
     """Books the sums of one account under another name, for records that were renamed in this transaction."""
-    of_user = usage_daily.c.user_id == user_id
-    rows = [dict(row) for row in connection.execute(select(usage_daily).where(of_user)).mappings()]
-    connection.execute(delete(usage_daily).where(of_user))
+    # Read by the delete itself, so that nothing is lost that another transaction adds meanwhile.
+    taken = delete(usage_daily).where(usage_daily.c.user_id == user_id).returning(usage_daily)
+    rows = [dict(row) for row in connection.execute(taken).mappings()]
     for row in rows:
         row["user_id"] = to
         row["id"] = row_id(tuple(row[name] for name in KEY))
     if rows:
         _add_up(connection, usage_daily, sorted(rows, key=lambda row: str(row["id"])))
+        _drop_empty(connection, rows)
 
 
 def row_id(key: tuple[Any, ...]) -> str:
@@ -81,6 +79,19 @@ def _add_up(connection: Connection, table: Table, rows: list[dict[str, Any]]) ->
     insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(table)
     added = {name: table.c[name] + insert.excluded[name] for name in SUMS}
     connection.execute(insert.on_conflict_do_update(index_elements=[table.c.id], set_=added), rows)
+
+
+def _drop_empty(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Of these, those in which nothing is left.
+
+    While an account is being renamed its records and sums may stand under different names for a moment: a
+    row may then be below zero, or have no calls and yet something that makes up for another row.
+    """
+    is_empty = [usage_daily.c[name] == 0 for name in SUMS]
+    ids = [row["id"] for row in rows]
+    for start in range(0, len(ids), 500):
+        among = usage_daily.c.id.in_(ids[start : start + 500])
+        connection.execute(delete(usage_daily).where(among, *is_empty))
 
 
 def _amounts(record: Mapping[str, Any]) -> dict[str, int]:

@@ -91,6 +91,12 @@ SETTINGS: tuple[Setting, ...] = (
         "How long a stop waits for calls in flight before it cuts them.",
     ),
     Setting(
+        "SCALIX_RETENTION_DAYS",
+        "400",
+        "days",
+        "How long records of single calls are kept, 31 at least; 0 keeps them for good.",
+    ),
+    Setting(
         "DEBUG_MODE",
         "false",
         None,
@@ -112,7 +118,10 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The checked values of the environment. `redis_url` None: embedded; `master_key` None: to be made."""
+    """The checked values of the environment. `redis_url` None: embedded; `master_key` None: to be made.
+
+    `retention_days` None: records are kept for good.
+    """
 
     master_key: str | None
     host: str
@@ -125,6 +134,7 @@ class Environment:
     is_debug: bool
     max_body_bytes: int
     shutdown_timeout_s: float
+    retention_days: int | None
     log_level: str
     log_file: Path
 
@@ -181,6 +191,7 @@ def read_environment(
         is_debug=is_debug,
         max_body_bytes=_integer(environ, "SCALIX_MAX_BODY_MB", 1, 100) * 1_000_000,
         shutdown_timeout_s=float(_integer(environ, "SCALIX_SHUTDOWN_TIMEOUT_S", 1, 3_600)),
+        retention_days=_retention_days(environ),
         log_level=_choice(
             {**environ, "LITELLM_LOG_LEVEL": (_text(environ, "LITELLM_LOG_LEVEL") or "").upper()},
             "LITELLM_LOG_LEVEL",
@@ -284,6 +295,15 @@ def _integer(environ: Mapping[str, str], name: str, low: int, high: int) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 9 or not low <= int(text) <= high:
         raise SettingsError(f"{name}: {shown(text)} must be a whole number from {low} to {high}. Correct it.")
     return int(text)
+
+
+def _retention_days(environ: Mapping[str, str]) -> int | None:
+    days = _integer(environ, "SCALIX_RETENTION_DAYS", 0, 36_500)
+    if 0 < days <= 30:  # records may be 30 days on their way, and must not come in after they were cleaned up
+        raise SettingsError(
+            "SCALIX_RETENTION_DAYS: too few days. Write 31 or more, or 0 to keep records for good."
+        )
+    return days or None
 
 
 def _choice(environ: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:

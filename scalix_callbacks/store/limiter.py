@@ -215,6 +215,13 @@ class RedisLimiter:
         )
         return words.standings(answer.split()[1:], counters)
 
+    async def reset(self, account_id: str) -> int:
+        """Gives the account fresh windows; returns how many counters had something in them.
+
+        What open calls hold stays held, and counts when they end.
+        """
+        return int(await self._lua.run(lua.RESET, (keys.counters_key(account_id),)))
+
     async def _release(self, ask: Ask, now_s: float | None) -> None:
         await self._settle(ask, _End("release"), now_s)
         self._unknown.pop(ask.call_id, None)

@@ -38,6 +38,7 @@ SETTLE = load("settle")
 RESTORE = load("restore")
 RETIRE = load("retire")
 STANDINGS = load("standings")
+RESET = load("reset")
 
 
 class Lua:

@@ -146,6 +146,16 @@ class MemoryLimiter:
     ) -> tuple[Standing, ...]:
         return self._standings(account_id, counters, self._ms(now_s))
 
+    async def reset(self, account_id: str) -> int:
+        windows = self._store.accounts.get(account_id, {})
+        count = sum(window.used > 0 for window in windows.values())
+        for counter_id, window in list(windows.items()):
+            if window.held:
+                window.used = 0
+            else:
+                del windows[counter_id]
+        return count
+
     # --- leases ------------------------------------------------------------------------------
 
     async def renew(self, *, now_s: float | None = None) -> None:

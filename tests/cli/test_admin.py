@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from scalix_callbacks.cli import admin
 from scalix_callbacks.cli.admin import parser
@@ -102,8 +103,10 @@ def test_an_account_is_created_and_shown(run: Run) -> None:
         "tier_set": "pro",
         "tier_until": "2090-01-31T00:00:00Z",
         "max_budget_usd": "12.50",
+        "budget_window_s": None,
         "suspended_at": None,
         "created_at": created.json["created_at"],
+        "consented_at": None,
     } == created.json
     assert created.json | {"limit_overrides": [], "keys": []} == shown.json
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", created.json["created_at"])
@@ -521,3 +524,67 @@ def test_the_script_runs_by_itself(data_dir: Path) -> None:
 
     assert (0, "") == (process.returncode, process.stderr)
     assert process.stdout.startswith("Created the account \\u03a9mega.\n")
+
+
+def test_the_budget_and_consent_of_an_account(run: Run) -> None:
+    """Set, and taken back."""
+    run("accounts", "create", "ada")
+    budgets = [run("accounts", "budget", "ada", amount, "--json").json for amount in ("12.5", "none")]
+    agreed = [run("accounts", "consent", "ada", word, "--json").json["consent"] for word in ("yes", "no")]
+
+    assert ["12.50", None] == [budget["max_budget_usd"] for budget in budgets]
+    assert [True, False] == agreed
+
+
+def test_a_key_is_rotated_with_an_overlap_and_expires(run: Run) -> None:
+    """The old one goes on for the time given; `never` takes an end back."""
+    run("accounts", "create", "ada")
+    old = run("keys", "create", "ada", "--json").json
+    run("keys", "rotate", old["id"], "--overlap", "1h")
+    states = {key["id"]: key for key in run("keys", "list", "ada", "--json").json["keys"]}
+    never = run("keys", "expire", old["id"], "never", "--json").json
+
+    assert 2 == len(states)
+    assert "open" == states[old["id"]]["state"]
+    assert states[old["id"]]["expires_at"] is not None
+    assert never["expires_at"] is None
+    assert "at most 30 days" in refusal(run("keys", "rotate", old["id"], "--overlap", "31d"))
+
+
+def test_the_audit_log_is_listed_and_verified(run: Run, data_dir: Path) -> None:
+    """Whole at first; exit code 1 and the first bad entry once somebody wrote into it."""
+    run("accounts", "create", "ada")
+    run("tier", "set", "ada", "pro")
+    listed = run("audit", "list", "--user", "ada", "--json").json["entries"]
+    whole = run("audit", "verify")
+    engine = connect(f"sqlite:///{data_dir / 'scalix.db'}")
+    with writing(engine) as connection:
+        connection.execute(text("DROP TRIGGER audit_log_no_update"))
+        connection.execute(text("UPDATE audit_log SET actor = 'user' WHERE no = 1"))
+    engine.dispose()
+    broken = run("audit", "verify")
+
+    assert [("cli", "account.tier"), ("cli", "account.create")] == [
+        (entry["actor"], entry["action"]) for entry in listed
+    ]
+    assert (0, True) == (whole.code, "All 2 entries are as they were written" in whole.out)
+    assert (1, True) == (broken.code, "Entry 1 is not as it was written" in broken.out)
+
+
+def test_a_user_is_exported_and_erased(run: Run) -> None:
+    """Without a running gateway the counters in Redis are left to it."""
+    run("accounts", "create", "ada")
+    exported = run("accounts", "export", "ada").json
+    erased = run("accounts", "erase", "ada", "--json").json
+
+    assert ("ada", "free") == (exported["user_id"], exported["account"]["tier"])
+    assert ("ada", True, False) == (erased["user_id"], erased["erased"], erased["is_complete"])
+    assert "There is no account ada" in refusal(run("accounts", "show", "ada"))
+    assert "There is no account eve, and no record" in refusal(run("accounts", "erase", "eve"))
+    assert "There is no account eve and no record" in refusal(run("accounts", "export", "eve"))
+
+
+def test_fresh_windows_need_redis(run: Run) -> None:
+    """One sentence when the gateway does not run."""
+    assert "No gateway runs here" in refusal(run("limits", "reset", "ada"))
+    assert [] == run("audit", "list", "--json").json["entries"]

@@ -42,6 +42,29 @@ def test_health_is_open_to_all(path: str) -> None:
     assert Route(path, frozenset({"GET", "HEAD"}), Access.PUBLIC) == find_route(path)
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/user", {"GET", "HEAD", "DELETE"}),
+        ("/v1/user/export", {"GET", "HEAD"}),
+        ("/v1/user/consent", {"PUT"}),
+    ],
+)
+def test_a_users_own_data_is_open_to_it(path: str, methods: set[str]) -> None:
+    """To see, to erase and to agree to."""
+    assert Route(path, frozenset(methods), Access.USER) == find_route(path)
+
+
+@pytest.mark.parametrize("path", ["accounts", "accounts/a/limits/reset", "keys/key_0/rotate", "audit/verify"])
+def test_accounts_are_administered_by_the_operator(path: str) -> None:
+    """All that is below them."""
+    route = find_route(f"/scalix/admin/{path}")
+
+    assert route is not None
+    assert ("/scalix/admin/{path}", Access.OPERATOR) == (route.path, route.access)
+    assert find_route("/scalix/admin/accountsx") is None
+
+
 def test_keys_are_made_by_the_operator() -> None:
     """No user makes keys."""
     assert Route("/key/generate", frozenset({"POST"}), Access.OPERATOR) == find_route("/key/generate")

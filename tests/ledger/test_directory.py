@@ -12,8 +12,10 @@ from sqlalchemy import Engine, event
 from scalix_callbacks.core.keys import hash_key, new_key
 from scalix_callbacks.ledger import directory as module
 from scalix_callbacks.ledger.accounts import Account, Accounts, Identity
+from scalix_callbacks.ledger.audit import Actor
 from scalix_callbacks.ledger.database import DatabaseError
 from scalix_callbacks.ledger.directory import Directory
+from scalix_callbacks.ledger.erasures import Erasures
 
 DEADLINE_S = 10.0
 
@@ -78,7 +80,14 @@ def directory(watched: Watched, monotonic: Callable[[], float]) -> Iterator[Dire
     directory = Directory(watched, monotonic)  # type: ignore[arg-type]  # the same methods
     yield directory
     watched.may_answer.set()
+    close(directory)
+
+
+def close(directory: Directory) -> None:
+    """Also waits for its threads: one still asking would bring its connection back to a pool that is gone."""
     directory.close()
+    for thread in [*directory._readers._threads, *directory._poller._threads]:
+        thread.join(DEADLINE_S)
 
 
 @pytest.fixture
@@ -211,7 +220,7 @@ async def test_a_revocation_by_another_worker_is_seen_after_a_poll(
 
         assert ((True, False), True) == (before, await is_revoked(other, key))
     finally:
-        other.close()
+        close(other)
 
 
 async def test_others_are_still_remembered_after_a_change(
@@ -475,3 +484,16 @@ async def test_closing_ends_the_threads(watched: Watched, monotonic: Callable[[]
     directory.close()
 
     await wait_until(lambda: not any(thread.is_alive() for thread in threads))
+
+
+async def test_an_erased_key_is_forgotten_although_another_account_changed_too(
+    directory: Directory, accounts: Accounts, migrated: Engine, clock: Clock, key: str
+) -> None:
+    """Nothing is left of it that a change number could stand in."""
+    await directory.poll()
+    assert await directory.find_key(key) is not None
+    Erasures(migrated, now=clock).begin("ada", Actor.USER)
+    accounts.create_account("bob", "free")
+    await directory.poll()
+
+    assert await directory.find_key(key) is None

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
+from scalix_callbacks.core.tiers import LimitOverride, Unit
 from scalix_callbacks.ledger import upgrade
 from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.database import DatabaseError, migrate, reading, schema_state, writing
@@ -156,7 +157,7 @@ OLD_RECORD = """
 """
 
 
-@pytest.mark.parametrize("older", ["0002", "0003"])
+@pytest.mark.parametrize("older", ["0002", "0003", "0004"])
 def test_an_older_database_keeps_its_data(engine: Engine, older: str) -> None:
     """Accounts, keys and records of a former version are there afterwards, and so are their sums."""
     moments = ["2030-01-31 00:00:00.000000", "2030-01-31 23:59:59.999999", "2030-02-01 00:00:00.000000"]
@@ -210,6 +211,29 @@ def test_an_older_database_keeps_its_data(engine: Engine, older: str) -> None:
     )
     with reading(engine) as connection:
         assert 4 == connection.execute(text("SELECT count(*) FROM usage_daily")).scalar_one()
+
+
+def test_an_account_of_before_consent_keeps_its_budget(engine: Engine) -> None:
+    """Its window and its own limits are read from where they stand; nobody has agreed to anything."""
+    with migrating(engine) as connection:
+        config = upgrade._config(upgrade._MIGRATIONS)
+        config.attributes |= {"connection": connection, "version_table": VERSION_TABLE}
+        command.upgrade(config, "0005")
+        connection.execute(
+            text(
+                "INSERT INTO accounts (id, tier, created_at, change_no, max_budget_nano_usd, budget_window_s,"
+                " limit_overrides) VALUES ('ada', 'pro', :at, 1, 7, 3600, :limits)"
+            ),
+            {
+                "at": "2030-01-31 00:00:00.000000" + ("" if engine.dialect.name == "sqlite" else "+00"),
+                "limits": '[{"unit": "requests", "window_s": 60, "amount": 5}]',
+            },
+        )
+    migrate(engine)
+    account = Accounts(engine).get_account("ada")
+
+    assert (7, 3_600, None) == (account.max_budget_nano_usd, account.budget_window_s, account.consented_at)
+    assert (LimitOverride(Unit.REQUESTS, 60, 5),) == account.limit_overrides
 
 
 def test_a_step_that_fails_leaves_nothing_half_done(migrated: Engine, newer_package: Path) -> None:

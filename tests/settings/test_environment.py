@@ -97,6 +97,14 @@ WRONG = [
         "SCALIX_MAX_BODY_MB: '0' must be a whole number from 1 to 100. Correct it.",
     ),
     (
+        {"SCALIX_RETENTION_DAYS": "30"},
+        "SCALIX_RETENTION_DAYS: too few days. Write 31 or more, or 0 to keep records for good.",
+    ),
+    (
+        {"SCALIX_RETENTION_DAYS": "forever"},
+        "SCALIX_RETENTION_DAYS: 'forever' must be a whole number from 0 to 36500. Correct it.",
+    ),
+    (
         {"SCALIX_SHUTDOWN_TIMEOUT_S": "1m"},
         "SCALIX_SHUTDOWN_TIMEOUT_S: '1m' must be a whole number from 1 to 3600. Correct it.",
     ),
@@ -214,3 +222,11 @@ def test_any_environment_is_read_or_refused_in_one_line(environ: dict[str, str])
     except SettingsError as error:
         assert any(str(error).startswith(setting.name) for setting in SETTINGS)
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(("told", "days"), [(None, 400), ("31", 31), ("0", None)])
+def test_records_are_kept_for_a_time_or_for_good(told: str | None, days: int | None) -> None:
+    """0 keeps them."""
+    environ = {"LITELLM_MASTER_KEY": KEY} | ({} if told is None else {"SCALIX_RETENTION_DAYS": told})
+
+    assert days == read_environment(environ).retention_days

@@ -2,7 +2,9 @@
 
 command         arguments → exit code; the only one that prints, and opens the database
 ├── parser      what can be typed; values: its words
-├── accounts, tiers, limits, keys, usage, bills   one function per command: (arguments, office) → Answer
+├── accounts, tiers, limits, keys, usage, bills, audit   one function per command:
+│                (arguments, office) → Answer
+├── counters    the gateway's Redis
 ├── office      what a command works with
 └── told        how things are told, to a program and to a person
 """

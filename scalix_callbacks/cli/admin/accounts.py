@@ -1,7 +1,10 @@
 """The commands of `accounts`."""
 
 import argparse
+import asyncio
+from itertools import chain
 
+from scalix_callbacks.cli.admin.counters import Counters
 from scalix_callbacks.cli.admin.office import Answer, Office, check_tier, moment_at
 from scalix_callbacks.cli.admin.told import (
     account_cells,
@@ -12,6 +15,13 @@ from scalix_callbacks.cli.admin.told import (
     told_account,
     told_limits,
 )
+from scalix_callbacks.erasing import Eraser
+from scalix_callbacks.ledger.accounts import utc_now
+from scalix_callbacks.ledger.audit import Actor
+from scalix_callbacks.ledger.erasures import Erasures
+from scalix_callbacks.ledger.export import Export
+from scalix_callbacks.ledger.retention import Retention
+from scalix_callbacks.ledger.told import consent_data
 
 
 def create(arguments: argparse.Namespace, office: Office) -> Answer:
@@ -43,6 +53,38 @@ def show(arguments: argparse.Namespace, office: Office) -> Answer:
         "keys": [key_data(key, office.now) for key in keys],
     }
     return Answer(data, f"{answer.text}\n\n{limits.text}\n\n{key_table(keys, office.now)}")
+
+
+def budget(arguments: argparse.Namespace, office: Office) -> Answer:
+    account = office.accounts.set_budget(arguments.user, arguments.amount)
+    return told_account(f"Set the budget of the account {account.id}.", account, office)
+
+
+def consent(arguments: argparse.Namespace, office: Office) -> Answer:
+    account = office.accounts.set_consent(arguments.user, arguments.consent == "yes")
+    data = consent_data(account)
+    given = f"since {data['consented_at']}" if data["consent"] else "no"
+    return Answer(data, f"Consent of the account {account.id}: {given}.")
+
+
+def export(arguments: argparse.Namespace, office: Office) -> Answer:
+    pieces = Export(office.database, now=utc_now).pieces(arguments.user)
+    return Answer({}, "", chain([next(pieces)], pieces))
+
+
+def erase(arguments: argparse.Namespace, office: Office) -> Answer:
+    async def nothing(_: float) -> None:
+        """What is on its way is brought by the workers, and gets the pseudonym there."""
+
+    erasures = Erasures(office.database, now=utc_now)
+    retention = Retention(office.database, None, now=utc_now)
+    eraser = Eraser(erasures, Counters(office.redis_url), nothing, retention)
+    erased = asyncio.run(eraser.erase(arguments.user, Actor.CLI))
+    eraser.close()
+    text = f"Erased {arguments.user}: {erased.records} records are those of {erased.pseudonym} now."
+    if not erased.is_complete:
+        text += " Its counters are removed when the gateway runs."
+    return Answer(erased.to_json(arguments.user), text)
 
 
 def suspend(arguments: argparse.Namespace, office: Office) -> Answer:

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scalix_callbacks.cli.admin import parser
-from scalix_callbacks.cli.admin.office import Command, Office, Refused
+from scalix_callbacks.cli.admin.counters import redis_url
+from scalix_callbacks.cli.admin.office import Answer, Command, Office, Refused
 from scalix_callbacks.ledger.account_rules import AccountError
 from scalix_callbacks.ledger.accounts import Accounts, utc_now
+from scalix_callbacks.ledger.audit import Actor
 from scalix_callbacks.ledger.database import DatabaseError, connect, migrate
 from scalix_callbacks.ledger.usage_sums import UsageSums
 from scalix_callbacks.settings import Settings, SettingsError, load
@@ -33,13 +35,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _office(arguments) as office:
             command: Command = arguments.command
             answer = command(arguments, office)
+            _print(answer, arguments.json)
     except (Refused, AccountError, DatabaseError, SettingsError) as error:
         print(error, file=sys.stderr)
         return REFUSED
+    return answer.code
+
+
+def _print(answer: Answer, is_json: bool) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a key shown once must not be lost to an odd terminal
         sys.stdout.reconfigure(errors="backslashreplace")
-    print(json.dumps(answer.data, indent=2) if arguments.json else answer.text)
-    return OK
+    if answer.pieces is not None:
+        sys.stdout.writelines(answer.pieces)
+    else:
+        print(json.dumps(answer.data, indent=2) if is_json else answer.text)
 
 
 @contextmanager
@@ -50,7 +59,8 @@ def _office(arguments: argparse.Namespace) -> Iterator[Office]:
     engine = connect(settings.database_url)
     try:
         migrate(engine)
-        yield Office(Accounts(engine), UsageSums(engine), settings.tiers, utc_now())
+        accounts, sums = Accounts(engine, actor=Actor.CLI), UsageSums(engine)
+        yield Office(accounts, sums, settings.tiers, utc_now(), engine, redis_url(settings))
     finally:
         engine.dispose()
 

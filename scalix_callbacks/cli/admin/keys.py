@@ -22,8 +22,15 @@ def list_all(arguments: argparse.Namespace, office: Office) -> Answer:
 
 
 def rotate(arguments: argparse.Namespace, office: Office) -> Answer:
-    secret, key = office.accounts.rotate_key(arguments.key_id)
+    secret, key = office.accounts.rotate_key(arguments.key_id, arguments.overlap)
     return shown_once(secret, key, office)
+
+
+def expire(arguments: argparse.Namespace, office: Office) -> Answer:
+    ends_at = None if arguments.expires == "never" else moment_at(arguments.expires, office.now)
+    key = office.accounts.expire_key(arguments.key_id, ends_at)
+    data = key_data(key, office.now)
+    return Answer(data, f"The key {key.id} of {key.account_id} ends at {data['expires_at'] or 'no time'}.")
 
 
 def revoke(arguments: argparse.Namespace, office: Office) -> Answer:

@@ -1,9 +1,13 @@
 """The commands of `limits`."""
 
 import argparse
+import asyncio
 
-from scalix_callbacks.cli.admin.office import Answer, Office
+from scalix_callbacks.cli.admin.counters import Counters
+from scalix_callbacks.cli.admin.office import Answer, Office, Refused
 from scalix_callbacks.cli.admin.told import told_limits
+from scalix_callbacks.ledger.audit import Action
+from scalix_callbacks.store.errors import StoreLost
 
 
 def show(arguments: argparse.Namespace, office: Office) -> Answer:
@@ -13,6 +17,18 @@ def show(arguments: argparse.Namespace, office: Office) -> Answer:
 def change(arguments: argparse.Namespace, office: Office) -> Answer:
     account = office.accounts.override_limits(arguments.user, arguments.limits)
     return told_limits(f"The account {account.id} has limits of its own now.", account, office)
+
+
+def reset(arguments: argparse.Namespace, office: Office) -> Answer:
+    if office.redis_url is None:
+        raise Refused("No gateway runs here, so its Redis does not either: start it, or set REDIS_URL.")
+    office.accounts.note_access(Action.LIMITS_RESET, arguments.user)
+    try:
+        count = asyncio.run(Counters(office.redis_url).reset(arguments.user))
+    except StoreLost:
+        raise Refused("Redis does not answer: check REDIS_URL, and try again.") from None
+    text = f"The account {arguments.user} has fresh windows: {count} counters were reset."
+    return Answer({"id": arguments.user, "counters_reset": count}, text)
 
 
 def clear(arguments: argparse.Namespace, office: Office) -> Answer:

@@ -1,10 +1,12 @@
 """What every command is given, and what it gives back."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from sqlalchemy import Engine
 
 from scalix_callbacks.core.tiers import TierTable
 from scalix_callbacks.ledger.accounts import Accounts
@@ -17,20 +19,39 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command found or did, for a program and for a person."""
+    """What a command found or did, for a program and for a person.
+
+    Attributes:
+        code: what the process ends with.
+        pieces: printed instead of both where it may be more than fits into memory.
+    """
 
     data: dict[str, Any]
     text: str
+    pieces: Iterator[str] | None = None
+    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What a command works with."""
+    """What a command works with.
+
+    Attributes:
+        redis_url: of the Redis that the gateway uses; None: no gateway runs.
+    """
 
     accounts: Accounts
     sums: UsageSums
     tiers: TierTable
     now: datetime
+    engine: Engine | None = None
+    redis_url: str | None = None
+
+    @property
+    def database(self) -> Engine:
+        if self.engine is None:
+            raise Refused("No database is open: this is a mistake in the program.")
+        return self.engine
 
 
 Command = Callable[[argparse.Namespace, Office], Answer]

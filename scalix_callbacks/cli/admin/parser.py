@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from scalix_callbacks.cli.admin import accounts, bills, keys, limits, tiers, usage, values
+from scalix_callbacks.cli.admin import accounts, audit, bills, keys, limits, tiers, usage, values
 from scalix_callbacks.cli.admin.office import Command
 from scalix_callbacks.ledger.accounts import MAX_PAGE
 from scalix_callbacks.ledger.identity import FALLBACK_TIER
@@ -49,6 +49,14 @@ def build() -> argparse.ArgumentParser:
     _add_user(account("show", "Show an account with its keys.", accounts.show))
     _add_user(account("suspend", "Close an account until it is resumed.", accounts.suspend))
     _add_user(account("resume", "End a suspension.", accounts.resume))
+    setting = account("budget", "Let an account spend this much.", accounts.budget)
+    _add_user(setting)
+    setting.add_argument("amount", type=values.usd_or_none, metavar="USD", help="e.g. 12.50; none: no budget")
+    setting = account("consent", "Keep what its user agreed to.", accounts.consent)
+    _add_user(setting)
+    setting.add_argument("consent", choices=("yes", "no"))
+    _add_user(account("export", "Print all that is kept about a user, as JSON.", accounts.export))
+    _add_user(account("erase", "Erase a user for good; sums stay.", accounts.erase))
 
     tier = topic("tier", "What they may use.")
     setting = tier("set", "Put an account on a tier.", tiers.change)
@@ -74,6 +82,8 @@ def build() -> argparse.ArgumentParser:
         "windows", nargs="*", type=values.window, metavar="LIMIT", help="e.g. requests/1h; default: all"
     )
 
+    _add_user(limit("reset", "Give an account fresh windows.", limits.reset))
+
     key = topic("keys", "What they call with.")
     create = key("create", "Create a key and show it, this once.", keys.create)
     _add_user(create)
@@ -85,6 +95,12 @@ def build() -> argparse.ArgumentParser:
     _add_user(key("list", "List an account's keys, newest first.", keys.list_all))
     rotate = key("rotate", "Revoke a key and show its successor, this once.", keys.rotate)
     rotate.add_argument("key_id", metavar="KEY_ID")
+    rotate.add_argument(
+        "--overlap", type=values.duration, metavar="TIME", help="how long the old one goes on, e.g. 1h"
+    )
+    expire = key("expire", "Let a key end at a time.", keys.expire)
+    expire.add_argument("key_id", metavar="KEY_ID")
+    expire.add_argument("expires", type=values.moment_or_never, metavar="DATE", help="as above, or never")
     revoke = key("revoke", "Close a key for good.", keys.revoke)
     revoke.add_argument("key_id", metavar="KEY_ID")
 
@@ -102,6 +118,17 @@ def build() -> argparse.ArgumentParser:
     bill.add_argument("month", type=values.month, metavar="MONTH", help="such as 2026-11")
     bill.add_argument("--user", metavar="USER", help="of this account alone")
     bill.add_argument("--csv", action="store_true", help="print CSV")
+
+    log = topic("audit", "Who changed what.")
+    listing = log("list", "List entries, newest first.", audit.list_all)
+    listing.add_argument("--user", metavar="USER", help="of this account; default: all")
+    listing.add_argument(
+        "--limit", type=values.page, default=100, metavar="N", help=f"1 to {MAX_PAGE:,}, default 100"
+    )
+    listing.add_argument(
+        "--before", type=values.number, metavar="NO", help="the last number of the page before"
+    )
+    log("verify", "Find out whether the log was tampered with.", audit.verify)
     return parser
 
 

@@ -2,13 +2,33 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from scalix_callbacks.cli.admin.office import Answer, Office, check_tier
-from scalix_callbacks.core.tiers import Limit, LimitOverride, Tier, Unit
+from scalix_callbacks.core.tiers import Limit, LimitOverride, Unit
 from scalix_callbacks.ledger.identity import Account, ApiKey
+from scalix_callbacks.ledger.told import (
+    account_data,
+    key_data,
+    key_state,
+    limits_data,
+    tier_data,
+    told_moment,
+    usd_text,
+)
 
-_NANO = 10**9
+__all__ = [
+    "account_cells",
+    "account_data",
+    "key_data",
+    "key_table",
+    "limit_text",
+    "shown_once",
+    "table",
+    "tier_data",
+    "told_account",
+    "told_limits",
+    "usd_text",
+]
 
 
 def told_account(sentence: str, account: Account, office: Office) -> Answer:
@@ -28,12 +48,7 @@ def told_limits(sentence: str, account: Account, office: Office) -> Answer:
         *((limit_text(limit), f"tier {tier.name}") for limit in of_tier),
         *((limit_text(override), "the account") for override in own.values()),
     ]
-    data = {
-        "id": account.id,
-        "tier": tier.name,
-        "limits": [_limit_data(limit) for limit in tier.overridden(account.limit_overrides).limits],
-        "overrides": [_limit_data(override) for override in own.values()],
-    }
+    data = limits_data(account, tier)
     text = table(("LIMIT", "FROM"), rows, "Nothing limits this account.")
     return Answer(data, "\n\n".join(filter(None, (sentence, text))))
 
@@ -41,18 +56,6 @@ def told_limits(sentence: str, account: Account, office: Office) -> Answer:
 def shown_once(secret: str, key: ApiKey, office: Office) -> Answer:
     text = f"{secret}\n\nThis is the key {key.id} of {key.account_id}. Keep it now: it is not shown again."
     return Answer({"key": secret} | key_data(key, office.now), text)
-
-
-def account_data(account: Account, now: datetime) -> dict[str, Any]:
-    return {
-        "id": account.id,
-        "tier": account.tier_at(now),
-        "tier_set": account.tier,
-        "tier_until": _iso(account.tier_until),
-        "max_budget_usd": usd_text(account.max_budget_nano_usd),
-        "suspended_at": _iso(account.suspended_at),
-        "created_at": _iso(account.created_at),
-    }
 
 
 def account_cells(account: Account, now: datetime) -> tuple[str, ...]:
@@ -68,56 +71,19 @@ def account_cells(account: Account, now: datetime) -> tuple[str, ...]:
     )
 
 
-def key_data(key: ApiKey, now: datetime) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "account_id": key.account_id,
-        "hint": key.hint,
-        "name": key.name,
-        "models": None if key.models is None else list(key.models),
-        "state": _key_state(key, now),
-        "created_at": _iso(key.created_at),
-        "expires_at": _iso(key.expires_at),
-        "revoked_at": _iso(key.revoked_at),
-    }
-
-
-def _key_state(key: ApiKey, now: datetime) -> str:
-    if key.revoked_at is not None:
-        return "revoked"
-    return "expired" if key.expires_at is not None and key.expires_at <= now else "open"
-
-
 def key_table(keys: Iterable[ApiKey], now: datetime) -> str:
     rows = [
         (
             key.id,
             key.hint,
             key.name or "-",
-            _key_state(key, now),
+            key_state(key, now),
             "all of the tier" if key.models is None else ", ".join(key.models),
-            _iso(key.expires_at) or "-",
+            told_moment(key.expires_at) or "-",
         )
         for key in keys
     ]
     return table(("KEY", "HINT", "NAME", "STATE", "MODELS", "EXPIRES"), rows, "There are no keys.")
-
-
-def tier_data(tier: Tier) -> dict[str, Any]:
-    return {
-        "name": tier.name,
-        "limits": [_limit_data(limit) for limit in tier.limits],
-        "models": list(tier.models),
-        "upgrade_to": tier.upgrade_to,
-    }
-
-
-def _limit_data(limit: Limit | LimitOverride) -> dict[str, Any]:
-    return {
-        "unit": limit.unit.value,
-        "window_s": limit.window_s,
-        "limit": usd_text(limit.amount) if limit.unit is Unit.USD else limit.amount,
-    }
 
 
 def limit_text(limit: Limit | LimitOverride) -> str:
@@ -129,18 +95,6 @@ def limit_text(limit: Limit | LimitOverride) -> str:
         if limit.window_s % unit_s == 0:
             return f"{amount} {limit.unit.value}/{limit.window_s // unit_s}{unit}"
     raise AssertionError("every whole number is a multiple of 1")
-
-
-def usd_text(nano_usd: int | None) -> str | None:
-    """Exact, with at least two decimals: `12.50`, `0.000000001`."""
-    if nano_usd is None:
-        return None
-    whole, rest = divmod(nano_usd, _NANO)
-    return f"{whole}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], if_empty: str) -> str:

@@ -28,6 +28,21 @@ def moment(text: str) -> datetime | timedelta:
         ) from None
 
 
+def moment_or_never(text: str) -> datetime | timedelta | str:
+    return text if text == "never" else moment(text)
+
+
+def duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def usd_or_none(text: str) -> int | None:
+    return None if text == "none" else usd(text)
+
+
 def usd(text: str) -> int:
     """In nano-USD."""
     if not _USD.fullmatch(text):
@@ -62,6 +77,12 @@ def window(text: str) -> tuple[Unit, int]:
 def page(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_PAGE):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MAX_PAGE}")
+    return int(text)
+
+
+def number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise argparse.ArgumentTypeError("must be a whole number")
     return int(text)
 
 

@@ -1,0 +1,304 @@
+"""`/scalix/admin/accounts`, `/keys` and `/audit`: accounts for the operator, as the command line has them."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, unquote
+
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from scalix_callbacks.core.bodies import parse_body
+from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
+from scalix_callbacks.core.tiers import Tier, TierTable
+from scalix_callbacks.erasing import Eraser
+from scalix_callbacks.ledger import told
+from scalix_callbacks.ledger.accounts import MAX_PAGE, Account, Accounts
+from scalix_callbacks.ledger.audit import Action, Actor, AuditLog
+from scalix_callbacks.ledger.export import Export
+from scalix_callbacks.ledger.identity import FALLBACK_TIER
+from scalix_callbacks.web.admin_body import Fields
+from scalix_callbacks.web.keys import ReadsBody
+from scalix_callbacks.web.privacy import stream_export, translated
+
+ACCOUNTS, KEYS, AUDIT = "/scalix/admin/accounts", "/scalix/admin/keys", "/scalix/admin/audit"
+DEFAULT_PAGE = 100
+_NO_STORE = {"cache-control": "no-store"}
+
+
+class ResetsCounters(Protocol):
+    """Gives an account fresh windows; raises StoreLost."""
+
+    async def reset(self, account_id: str) -> int: ...
+
+
+_Answer = dict[str, Any]
+_Work = Callable[[str, Mapping[str, Any]], _Answer]
+
+
+class AdminApi:
+    """The routes, as one ASGI application; the edge lets only the operator through.
+
+    Ids in the address are percent-encoded, for they may hold slashes.
+
+    Args:
+        changed: told after a change, so that this worker sees it at once.
+        now: the clock, aware.
+    """
+
+    def __init__(
+        self,
+        *,
+        accounts: Accounts,
+        tiers: TierTable,
+        audit: AuditLog,
+        export: Export,
+        eraser: Eraser,
+        counters: ResetsCounters,
+        read_body: ReadsBody,
+        changed: Callable[[], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._accounts = accounts
+        self._tiers = tiers
+        self._audit = audit
+        self._export = export
+        self._eraser = eraser
+        self._counters = counters
+        self._read_body = read_body
+        self._changed = changed
+        self._now = now
+        self._of_account: Mapping[tuple[str, str], _Work] = {
+            ("GET", ""): self._show,
+            ("PUT", "tier"): self._set_tier,
+            ("GET", "limits"): self._show_limits,
+            ("PUT", "limits"): self._set_limits,
+            ("DELETE", "limits"): self._restore_limits,
+            ("PUT", "budget"): self._set_budget,
+            ("POST", "suspend"): self._suspend,
+            ("POST", "resume"): self._resume,
+            ("PUT", "consent"): self._set_consent,
+            ("GET", "keys"): self._list_keys,
+            ("POST", "keys"): self._create_key,
+        }
+        self._of_key: Mapping[tuple[str, str], _Work] = {
+            ("POST", "rotate"): self._rotate,
+            ("POST", "revoke"): self._revoke,
+            ("PUT", "expiry"): self._expire,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        match _segments(scope):
+            case ["accounts"] if method == "GET":
+                answer = await self._listed(_query(scope))
+            case ["accounts"] if method == "POST":
+                answer = await self._done(self._create, "", await self._body(scope, receive))
+            case ["accounts", id] if method == "DELETE":
+                answer = await self._erase(id)
+            case ["accounts", id, "export"] if method == "GET":
+                await stream_export(self._export, id, scope, receive, send)
+                return
+            case ["accounts", id, "limits", "reset"] if method == "POST":
+                answer = await self._reset(id)
+            case ["accounts", id, *rest]:
+                answer = await self._one(self._of_account, method, id, rest, scope, receive)
+            case ["keys", id, *rest]:
+                answer = await self._one(self._of_key, method, id, rest, scope, receive)
+            case ["audit"] if method == "GET":
+                answer = await self._entries(_query(scope))
+            case ["audit", "verify"] if method == "GET":
+                answer = await self._verdict()
+            case ["accounts"] | ["audit", *_]:
+                raise GatewayError(ErrorCategory.METHOD_NOT_ALLOWED)
+            case _:
+                raise GatewayError(ErrorCategory.NOT_FOUND)
+        await JSONResponse(answer, headers=_NO_STORE)(scope, receive, send)
+
+    async def _one(
+        self,
+        works: Mapping[tuple[str, str], _Work],
+        method: str,
+        id: str,
+        rest: Sequence[str],
+        scope: Scope,
+        receive: Receive,
+    ) -> _Answer:
+        what = "/".join(rest)
+        work = works.get((method, what))
+        if work is None:
+            allowed = [of for of, name in works if name == what]
+            if allowed:
+                raise GatewayError(
+                    ErrorCategory.METHOD_NOT_ALLOWED, headers={"allow": ", ".join(sorted(allowed))}
+                )
+            raise GatewayError(ErrorCategory.NOT_FOUND)
+        return await self._done(work, id, await self._body(scope, receive) if method != "GET" else None)
+
+    async def _done(self, work: _Work, id: str, body: Mapping[str, Any] | None) -> _Answer:
+        answer: _Answer = await translated(asyncio.to_thread(work, id, body or {}))
+        if body is not None:
+            self._changed()
+        return answer
+
+    async def _body(self, scope: Scope, receive: Receive) -> Mapping[str, Any]:
+        raw = await self._read_body(scope, receive)
+        return parse_body(raw) if raw.strip() else {}
+
+    # Accounts
+
+    async def _listed(self, query: Mapping[str, str]) -> _Answer:
+        limit = _whole(query, "limit", DEFAULT_PAGE)
+        found = await translated(asyncio.to_thread(self._accounts.list_accounts, limit, query.get("after")))
+        following = found[-1].id if len(found) == limit else None
+        return {"accounts": [told.account_data(each, self._now()) for each in found], "next": following}
+
+    def _create(self, _: str, body: Mapping[str, Any]) -> _Answer:
+        fields = Fields(body, ("user_id", "tier", "until", "max_budget_usd"))
+        tier = self._tier_named(fields.text("tier") or FALLBACK_TIER)
+        until, budget = fields.moment("until", self._now()), fields.usd("max_budget_usd")
+        return self._told(self._accounts.create_account(fields.text("user_id"), tier, until, budget))
+
+    def _show(self, id: str, _: Mapping[str, Any]) -> _Answer:
+        account = self._accounts.get_account(id)
+        overrides = [told.limit_data(each) for each in account.limit_overrides]
+        keys = [told.key_data(key, self._now()) for key in self._accounts.list_keys(id)]
+        return {**self._told(account), "limit_overrides": overrides, "keys": keys}
+
+    def _set_tier(self, id: str, body: Mapping[str, Any]) -> _Answer:
+        fields = Fields(body, ("tier", "until"))
+        tier = fields.text("tier")
+        if tier is None:
+            raise invalid("tier must be named.", param="tier")
+        until = fields.moment("until", self._now())
+        return self._told(self._accounts.set_tier(id, self._tier_named(tier), until))
+
+    def _set_budget(self, id: str, body: Mapping[str, Any]) -> _Answer:
+        fields = Fields(body, ("max_budget_usd",))
+        if not fields.has("max_budget_usd"):
+            raise invalid("max_budget_usd must be named; null: no budget.", param="max_budget_usd")
+        return self._told(self._accounts.set_budget(id, fields.usd("max_budget_usd")))
+
+    def _suspend(self, id: str, body: Mapping[str, Any]) -> _Answer:
+        Fields(body, ())
+        return self._told(self._accounts.suspend(id))
+
+    def _resume(self, id: str, body: Mapping[str, Any]) -> _Answer:
+        Fields(body, ())
+        return self._told(self._accounts.resume(id))
+
+    def _set_consent(self, id: str, body: Mapping[str, Any]) -> _Answer:
+        consents = Fields(body, ("consent",)).flag("consent")
+        return told.consent_data(self._accounts.set_consent(id, consents))
+
+    # Limits
+
+    def _show_limits(self, id: str, _: Mapping[str, Any]) -> _Answer:
+        return self._told_limits(self._accounts.get_account(id))
+
+    def _set_limits(self, id: str, body: Mapping[str, Any]) -> _Answer:
+        limits = Fields(body, ("limits",)).limits("limits")
+        return self._told_limits(self._accounts.override_limits(id, limits))
+
+    def _restore_limits(self, id: str, body: Mapping[str, Any]) -> _Answer:
+        """All, or those of `{"limits": [{"unit", "window_s", "limit"}]}`, whatever their amounts."""
+        fields = Fields(body, ("limits",))
+        which = [(each.unit, each.window_s) for each in fields.limits("limits")] if body else None
+        return self._told_limits(self._accounts.restore_limits(id, which))
+
+    async def _reset(self, id: str) -> _Answer:
+        await translated(asyncio.to_thread(self._accounts.note_access, Action.LIMITS_RESET, id))
+        return {"id": id, "counters_reset": await translated(self._counters.reset(id))}
+
+    # Erasure
+
+    async def _erase(self, id: str) -> _Answer:
+        erased = await translated(self._eraser.erase(id, Actor.OPERATOR))
+        self._changed()
+        return erased.to_json(id)
+
+    # Keys
+
+    def _list_keys(self, id: str, _: Mapping[str, Any]) -> _Answer:
+        return {"keys": [told.key_data(key, self._now()) for key in self._accounts.list_keys(id)]}
+
+    def _create_key(self, id: str, body: Mapping[str, Any]) -> _Answer:
+        fields = Fields(body, ("name", "models", "expires"))
+        name, models = fields.text("name"), fields.texts("models")
+        tier = self._tier_of(self._accounts.get_account(id))
+        outside = [model for model in models or () if not tier.permits(model)]
+        if outside:
+            raise invalid(
+                f"models: tier {tier.name!r} does not have {', '.join(outside)[:300]}. Leave them out, or set"
+                " another tier first.",
+                param="models",
+            )
+        secret, key = self._accounts.create_key(id, name, models, fields.moment("expires", self._now()))
+        return {"key": secret, **told.key_data(key, self._now())}
+
+    def _rotate(self, id: str, body: Mapping[str, Any]) -> _Answer:
+        secret, key = self._accounts.rotate_key(id, Fields(body, ("overlap",)).duration("overlap"))
+        return {"key": secret, **told.key_data(key, self._now())}
+
+    def _revoke(self, id: str, body: Mapping[str, Any]) -> _Answer:
+        Fields(body, ())
+        return told.key_data(self._accounts.revoke_key(id), self._now())
+
+    def _expire(self, id: str, body: Mapping[str, Any]) -> _Answer:
+        fields = Fields(body, ("expires",))
+        if not fields.has("expires"):
+            raise invalid("expires must be named; null: never.", param="expires")
+        return told.key_data(
+            self._accounts.expire_key(id, fields.moment("expires", self._now())), self._now()
+        )
+
+    # Audit
+
+    async def _entries(self, query: Mapping[str, str]) -> _Answer:
+        limit = _whole(query, "limit", DEFAULT_PAGE)
+        before = _whole(query, "before", None)
+        user_id = query.get("user_id")
+        entries, following = await translated(asyncio.to_thread(self._audit.page, user_id, limit, before))
+        return {"entries": entries, "next": following}
+
+    async def _verdict(self) -> _Answer:
+        verdict = await translated(asyncio.to_thread(self._audit.verify))
+        return told.verdict_data(verdict)
+
+    # What is told
+
+    def _told(self, account: Account) -> _Answer:
+        return told.account_data(account, self._now())
+
+    def _told_limits(self, account: Account) -> _Answer:
+        return told.limits_data(account, self._tier_of(account))
+
+    def _tier_named(self, name: str) -> str:
+        if name not in self._tiers:
+            raise invalid(f"tier must be one of {', '.join(self._tiers.names)}.", param="tier")
+        return name
+
+    def _tier_of(self, account: Account) -> Tier:
+        return self._tiers.get(account.tier_at(self._now()), self._tiers[self._tiers.names[0]])
+
+
+def _segments(scope: Scope) -> list[str]:
+    """Of the address, below `/scalix/admin/`; told apart before they are decoded: ids may hold slashes."""
+    raw = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
+    path = bytes(raw).partition(b"?")[0].decode("latin-1")
+    return [unquote(each) for each in path.split("/")[3:]]
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+
+def _whole(query: Mapping[str, str], name: str, default: int | None) -> Any:
+    value = query.get(name)
+    if value is None:
+        return default
+    most = MAX_PAGE if default is not None else 10**15
+    if not (value.isascii() and value.isdigit() and len(value) <= 15 and 1 <= int(value) <= most):
+        raise invalid(f"{name} must be a whole number from 1 to {most}.", param=name)
+    return int(value)
