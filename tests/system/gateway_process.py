@@ -97,3 +97,15 @@ class GatewayProcess:
         """Asks it to end, as Ctrl-C would, and gives its exit code."""
         self.process.terminate()
         return self.process.wait(timeout=60)
+
+
+def admin(gateway: GatewayProcess, *arguments: str) -> str:
+    """What the operator's tool prints for a gateway that runs."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "scalix_admin.py", "--data-dir", gateway.data_dir, *arguments],
+        env=gateway.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert 0 == done.returncode, done.stderr
+    return done.stdout

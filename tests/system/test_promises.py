@@ -1,14 +1,12 @@
 """Nothing the client says makes it richer, and nothing of the inside comes out: against the whole product."""
 
 import json
-import subprocess
-import sys
 import uuid
 
 import httpx
 import pytest
 
-from tests.system.gateway_process import MASTER_KEY, ROOT, UPSTREAM_KEY, wait_until
+from tests.system.gateway_process import MASTER_KEY, UPSTREAM_KEY, admin, wait_until
 
 ASK = [{"role": "user", "content": "canary-prompt-8472 please"}]
 CHAT = "/v1/chat/completions"
@@ -248,7 +246,7 @@ def test_a_revoked_or_changed_key_is_seen_by_every_worker_within_5_s(gateway):
     assert {403} == statuses("gpt-4")
     gateway.new_key(user_id=user, tier="premium")
     wait_until(lambda: statuses("gpt-4") == {200}, 5)
-    _admin(gateway, "keys", "revoke", made["token_id"])
+    admin(gateway, "keys", "revoke", made["token_id"])
     wait_until(lambda: statuses("free-gemini-flash") == {401}, 5)
 
 
@@ -262,24 +260,14 @@ def test_limits_of_one_account_are_seen_by_every_worker_within_5_s(limited):
         return [limit["limit"] for limit in limits if limit["unit"] == "requests"]
 
     assert [10, 50] == hourly()
-    _admin(limited, "limits", "set", user, "requests/1h=12", "requests/1d=none")
+    admin(limited, "limits", "set", user, "requests/1h=12", "requests/1d=none")
     wait_until(lambda: [[12]] * 12 == [hourly() for _ in range(12)], 5)
     answers = [httpx.post(f"{limited.url}{CHAT}", json=chat(), headers=headers) for _ in range(14)]
 
     assert [200] * 12 + [429] * 2 == [answer.status_code for answer in answers]
     assert "x-ratelimit-limit-requests" in answers[0].headers
-    _admin(limited, "limits", "clear", user)
+    admin(limited, "limits", "clear", user)
     wait_until(lambda: [[10, 50]] * 12 == [hourly() for _ in range(12)], 5)
-
-
-def _admin(gateway, *arguments):
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "scalix_admin.py", "--data-dir", gateway.data_dir, *arguments],
-        env=gateway.environment,
-        capture_output=True,
-        text=True,
-    )
-    assert 0 == done.returncode, done.stderr
 
 
 @pytest.mark.parametrize(

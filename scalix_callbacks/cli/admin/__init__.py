@@ -2,7 +2,7 @@
 
 command         arguments → exit code; the only one that prints, and opens the database
 ├── parser      what can be typed; values: its words
-├── accounts, tiers, limits, keys, usage, bills, audit   one function per command:
+├── accounts, tiers, limits, keys, usage, bills, audit, rebuild   one function per command:
 │                (arguments, office) → Answer
 ├── counters    the gateway's Redis
 ├── office      what a command works with

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from scalix_callbacks.cli.admin import accounts, audit, bills, keys, limits, tiers, usage, values
+from scalix_callbacks.cli.admin import accounts, audit, bills, keys, limits, rebuild, tiers, usage, values
 from scalix_callbacks.cli.admin.office import Command
 from scalix_callbacks.ledger.accounts import MAX_PAGE
 from scalix_callbacks.ledger.identity import FALLBACK_TIER
@@ -129,6 +129,9 @@ def build() -> argparse.ArgumentParser:
         "--before", type=values.number, metavar="NO", help="the last number of the page before"
     )
     log("verify", "Find out whether the log was tampered with.", audit.verify)
+    anew = "Make the counters anew from the ledger, after Redis was emptied or set back."
+    again = topics.add_parser("rebuild", help=anew, description=anew, parents=[everywhere])
+    again.set_defaults(command=rebuild.counters)
     return parser
 
 
