@@ -33,7 +33,7 @@ def open_streams(servers: Servers, effort: Effort) -> Part:
         before_mb = memory_mb(server.pids)
         told, peak, peak_mb = uvloop.run(_open(server))
         check(server, told, 200)
-        time.sleep(5)
+        time.sleep(5)  # what was open is cleared away by then
         row: Row = {
             "": f"{WORKERS} workers",
             "opened": STREAMS,
