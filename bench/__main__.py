@@ -12,13 +12,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench import parts, servers
+from bench.auto_mode import auto_mode
+from bench.caching import cache
 from bench.endurance import many_calls, open_streams
 from bench.figures import table
 from bench.in_process import in_process
+from bench.ledger import ledger
 from bench.levers import levers
 from bench.limiter import limiter
 from bench.measure import ask_for, warm_up
 from bench.part import Effort, Part
+from bench.smart_context import smart_context
 
 SETUPS = {
     "stock": servers.stock,
@@ -33,15 +37,19 @@ PARTS = {
     "refusals": parts.refusals,
     "redis": parts.redis,
     "failures": parts.failures,
+    "cache": cache,
     "memory": parts.memory,
     "limiter": limiter,
     "in_process": in_process,
     "levers": levers,
     "open_streams": open_streams,
     "many_calls": many_calls,
+    "ledger": ledger,
+    "auto_mode": auto_mode,
+    "smart_context": smart_context,
 }
-NEEDS_NO_SERVER = {"limiter", "in_process", "levers", "open_streams", "many_calls"}
-TAKES_LONG = {"open_streams", "many_calls"}
+TAKES_LONG = {"open_streams", "many_calls", "ledger", "auto_mode", "smart_context"}
+NEEDS_NO_SERVER = {"limiter", "in_process", "levers"} | TAKES_LONG
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from bench.measure import ask_for, check, warm_up
 from bench.part import Effort, Part, Servers
 from bench.processes import memory_mb
 from bench.provider import SLOW_PACE_S
-from bench.servers import Server, provider, shipped
+from bench.servers import Server, bare, provider, shipped
 
 WORKERS = 2
 STREAMS = 10_000
@@ -71,17 +71,18 @@ async def _open(server: Server) -> tuple[Load, int, float]:
 
 
 def many_calls(servers: Servers, effort: Effort) -> Part:
-    """Needs none of the servers. Whole answers and streams in turn."""
+    """Needs none of the servers. Whole answers and streams in turn; and LiteLLM without the pack."""
     rows: list[Row] = []
-    with provider() as (upstream, _), shipped(upstream, workers=WORKERS) as server:
-        asks = [ask_for(server, "whole"), ask_for(server, "chunks-10", stream=True)]
-        calls, next_look = 0, LOOKED_AT_EVERY
-        while calls < CALLS:
-            for ask in asks:
-                told = load(ask, AT_ONCE, 5.0)
-                check(server, told, 200)
-                calls += len(told.answer_s)
-            if calls >= next_look:
-                next_look += LOOKED_AT_EVERY
-                rows.append({"": f"{WORKERS} workers", "calls": calls, "memory_mb": memory_mb(server.pids)})
+    for start in (shipped, bare):
+        with provider() as (upstream, _), start(upstream) as server:
+            asks = [ask_for(server, "whole"), ask_for(server, "chunks-10", stream=True)]
+            calls, next_look = 0, LOOKED_AT_EVERY
+            while calls < CALLS:
+                for ask in asks:
+                    told = load(ask, AT_ONCE, 5.0)
+                    check(server, told, 200)
+                    calls += len(told.answer_s)
+                if calls >= next_look:
+                    next_look += LOOKED_AT_EVERY
+                    rows.append({"": server.name, "calls": calls, "memory_mb": memory_mb(server.pids)})
     return Part("Memory of a worker over very many calls", rows)

@@ -139,6 +139,8 @@ async def run(key: str, is_profiled: bool) -> dict[str, float]:
         own={},
         exists=lambda scope: True,
         max_body_bytes=10**7,
+        counts=pack.metrics,
+        traced=pack.traced,
     )
     await pack.start()
     text = {"messages": [{"role": "user", "content": "Say in a few words how a thing is measured."}]}

@@ -65,11 +65,13 @@ class Setup:
         environment: beside what every one of them gets.
         litellm_params: of every deployment; `model` may hold `{}` for the provider's model.
         paths: folders put before the installed packages.
+        config: the YAML's data instead of one that names the provider's models.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     litellm_params: Mapping[str, Any] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
+    config: Mapping[str, Any] | None = None
 
 
 @contextmanager
@@ -132,7 +134,8 @@ def shipped(upstream: str, setup: Setup = Setup(), workers: int = 1) -> Iterator
     with folder() as home:
         data_dir, port = home / "data", _free_port()
         data_dir.mkdir()
-        config = _write(home, {**_config(upstream, setup), "scalix": _PLENTY_FOR_PRO})
+        given = _config(upstream, setup)
+        config = _write(home, {**given, "scalix": {**_PLENTY_FOR_PRO, **given.get("scalix", {})}})
         script = str(ROOT / "scripts" / "start_scalix_litellm.py")
         options = ["--config", str(config), "--data-dir", str(data_dir)]
         command = python(script, *options, "--port", str(port), "--workers", str(workers))
@@ -170,10 +173,12 @@ def pack_environment(home: Path, redis_url: str) -> tuple[dict[str, str], str]:
     """What a worker of ours finds, and the key of a user with plenty."""
     config = _write(home, {**_config("http://127.0.0.1:9/v1", Setup()), "scalix": _PLENTY_FOR_PRO})
     ours = {"CONFIG_FILE_PATH": str(config), "SCALIX_DATA_DIR": str(home), "SCALIX_REDIS_URL": redis_url}
+    ours["SCALIX_ACCESS_LOG"] = str(home / "access.log")
     return _ours(Setup()) | ours, _accounts(home)["plenty"]
 
 
 _PLENTY_FOR_PRO = {
+    "prices": [{"model": "scalix-*", "input_usd_per_1k": 0.002, "output_usd_per_1k": 0.008}],
     "tiers": {
         "pro": {
             "limits": [
@@ -182,11 +187,13 @@ _PLENTY_FOR_PRO = {
             ]
         },
         "free": {"models": ["scalix-*"], "limits": [{"amount": 1, "unit": "requests", "window": "1d"}]},
-    }
+    },
 }
 
 
 def _config(upstream: str, setup: Setup) -> dict[str, Any]:
+    if setup.config is not None:
+        return dict(setup.config)
     params = {"model": "openai/{}", "api_base": upstream, "api_key": "bench", **setup.litellm_params}
     return {
         "model_list": [

@@ -5,12 +5,14 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 MAX_BATCH = 500
 BUSY_PAUSE_S = 0.5
 """After a batch that was not full: a little is left to gather, so that it is written in one transaction."""
-IDLE_PAUSE_S = 1.0
+LOOK_EVERY_S = 5.0
+"""How often a worker looks that has put nothing there itself: others' records, should they have died."""
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 5.0
 
@@ -23,7 +25,7 @@ class Entry(Protocol):
     Attributes:
         record: in the JSON form of `CallRecord`.
         is_counted: what the settling decided; it holds above the record's own `requests_counted`.
-        is_late: it replaces the record of a call that was given up for dead.
+        is_late: it may replace a record that is there; see `UsageRecords.insert`.
     """
 
     @property
@@ -56,6 +58,8 @@ class Records(Protocol):
 class Drainer(Generic[_Entry]):
     """One worker's part of the draining; any number of workers do it at once, each for all.
 
+    It looks soon after its worker has said that a record is there (`wake`), and now and then by itself.
+
     An entry is acknowledged only after the transaction that holds its record is committed. Whatever fails,
     or is cut off, before that is read again; inserting is idempotent by `call_id`.
 
@@ -77,6 +81,7 @@ class Drainer(Generic[_Entry]):
         self._sleep = sleep
         self._chance = chance
         self._failures = 0
+        self._has_come = asyncio.Event()
         # One batch at a time, in a thread of its own: a slow database must not take the threads of others.
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="scalix-drain")
@@ -100,10 +105,24 @@ class Drainer(Generic[_Entry]):
                 await self._outbox.acknowledge(entries)
             return len(entries)
 
+    def wake(self) -> None:
+        """A record has come into the outbox."""
+        self._has_come.set()
+
     async def run_forever(self) -> None:
         """Drains for as long as the worker lives; run it as a task. Only cancelling ends it."""
         while True:
-            await self._sleep(self._pause_s(await self._try()))
+            # First, so that what comes while it looks is not forgotten.
+            self._has_come.clear()
+            moved = await self._try()
+            if moved == 0:
+                await self._idle()
+            await self._sleep(self._pause_s(moved))
+
+    async def _idle(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await self._has_come.wait()
 
     async def drain_all(self, timeout_s: float) -> bool:
         """Drains until the outbox is empty; False when that did not succeed in time.
@@ -148,7 +167,7 @@ class Drainer(Generic[_Entry]):
         elif moved >= MAX_BATCH:
             return 0.0
         else:
-            pause_s = BUSY_PAUSE_S if moved else IDLE_PAUSE_S
+            pause_s = BUSY_PAUSE_S
         return pause_s * (0.5 + self._chance())
 
 

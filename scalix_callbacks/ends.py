@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from scalix_callbacks.core.breaker import Breaker
+from scalix_callbacks.core.breaker import Breaker, HasBreakers
 from scalix_callbacks.core.limits import Ask, Settled
 from scalix_callbacks.store.errors import StoreLost
 
@@ -54,13 +54,20 @@ class Ends:
 
     Args:
         breaker: shared with whoever else asks the store.
+        told: called when the store has heard an end, and has its record in the outbox.
         elapsed: seconds that only grow.
     """
 
     def __init__(
-        self, store: Store, breaker: Breaker, *, elapsed: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        breaker: HasBreakers,
+        *,
+        told: Callable[[], None] = lambda: None,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._told = told
         self._breaker = breaker
         self._elapsed = elapsed
         self._waiting: dict[str, End] = {}
@@ -77,20 +84,22 @@ class Ends:
         if len(self._waiting) > MAX_WAITING:
             self._waiting.pop(next(iter(self._waiting)))
             _log.error("More than %d ended calls wait for Redis; the oldest is not counted.", MAX_WAITING)
-        return await self._tell(end) if self._breaker.permits(self._elapsed()) else None
+        is_asked = self._breaker.of(end.ask.account_id).permits(self._elapsed())
+        return await self._tell(end) if is_asked else None
 
     async def retry(self) -> None:
-        """Tells the store those that wait, oldest first, until it fails."""
+        """Tells the store those that wait, oldest first, until it fails; of a cluster, each server."""
         for end in list(self._waiting.values()):
-            if not self._breaker.permits(self._elapsed()):
-                return
-            await self._tell(end)
+            if self._breaker.of(end.ask.account_id).permits(self._elapsed()):
+                await self._tell(end)
 
     async def finish(self) -> None:
         """Tells the store all that wait, for the end of the worker; waits for no pause after a failure."""
+        given_up: set[Breaker] = set()
         for end in list(self._waiting.values()):
-            if await self._tell(end) is None and self._breaker.is_open:
-                return
+            breaker = self._breaker.of(end.ask.account_id)
+            if breaker not in given_up and await self._tell(end) is None and breaker.is_open:
+                given_up.add(breaker)
 
     async def run_forever(self) -> None:
         """`retry` every `RETRY_S`; run it as a task for as long as the worker lives."""
@@ -103,6 +112,7 @@ class Ends:
 
     async def _tell(self, end: End) -> Settled | None:
         say = self._store.drain if end.is_local else self._store.settle
+        breaker = self._breaker.of(end.ask.account_id)
         try:
             settled = await say(
                 end.ask,
@@ -112,12 +122,13 @@ class Ends:
                 record=end.record,
             )
         except StoreLost:
-            self._breaker.failed(self._elapsed())
+            breaker.failed(self._elapsed())
             return None
         except ValueError:
             # Asked for what cannot be, such as more tokens than are exact: saying it again helps nobody.
             self._waiting.pop(end.ask.call_id, None)
             raise
-        self._breaker.succeeded()
+        breaker.succeeded()
         self._waiting.pop(end.ask.call_id, None)
+        self._told()
         return settled

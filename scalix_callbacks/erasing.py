@@ -63,6 +63,7 @@ class Eraser:
     Args:
         drain: brings what waits in the outbox to the ledger, within so many seconds, as far as it can.
         retention: cleans up old records, a batch at a time.
+        forget_answers: takes the cached answers of an account out of Redis; raises StoreLost.
         sleep: waits so many seconds.
     """
 
@@ -73,12 +74,14 @@ class Eraser:
         drain: Callable[[float], Awaitable[object]],
         retention: CleansUp,
         *,
+        forget_answers: Callable[[str], Awaitable[object]] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._erasures = erasures
         self._counters = counters
         self._drain = drain
         self._retention = retention
+        self._forget_answers = forget_answers
         self._sleep = sleep
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="scalix-erase")
 
@@ -140,6 +143,8 @@ class Eraser:
         records: int = await self._in_thread(partial(self._erasures.rename, erasure))
         try:
             await self._counters.reset(erasure.account_id)
+            if self._forget_answers is not None:
+                await self._forget_answers(erasure.account_id)
         except StoreLost:
             return Erased(erasure.pseudonym, records, is_complete=False)
         return Erased(erasure.pseudonym, records, is_complete=True)

@@ -7,13 +7,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from scalix_callbacks.context import Contexts
+from scalix_callbacks.core.auto import AUTO_NAMES, AutoModels, is_auto, no_candidates, permits_auto
 from scalix_callbacks.core.bodies import Screened, screen
+from scalix_callbacks.core.call import Call
 from scalix_callbacks.core.caller import OPERATOR, OPERATOR_ID, Caller, Role
-from scalix_callbacks.core.catalogue import Catalogue
+from scalix_callbacks.core.catalogue import Catalogue, ChainKind
 from scalix_callbacks.core.claims import Claims
+from scalix_callbacks.core.context.options import takes_options, upstream_name
+from scalix_callbacks.core.context.request import CONTEXT_HEADER
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
 from scalix_callbacks.core.features import within
 from scalix_callbacks.core.keys import KEY_PREFIX, hash_key, is_key_shaped
+from scalix_callbacks.core.policy import Policy, policy_of
 from scalix_callbacks.core.routes import Access, Endpoint, Route
 from scalix_callbacks.core.tiers import Tier, TierTable, matches_any, narrowed
 from scalix_callbacks.ledger.errors import DatabaseError
@@ -35,6 +41,14 @@ class FindsCallers(Protocol):
     async def find_account(self, account_id: str) -> Account | None: ...
 
 
+class Watches(Protocol):
+    """What is noticed for the audit log; costs no I/O and raises nothing."""
+
+    def used(self, caller: Caller, peer: str | None, forwarded_for: str | None = None) -> None: ...
+
+    def refused(self, account_id: str, policy: Policy) -> None: ...
+
+
 class Gateway:
     """Decides, for one request at a time, who it comes from and whether it may go on.
 
@@ -42,6 +56,9 @@ class Gateway:
         master_key: the operator's key.
         internal_fields: body fields that steer LiteLLM, beside those `core.bodies` knows.
         now: the clock, in UTC.
+        auto: what auto mode may choose from.
+        contexts: makes files part of prompts.
+        watch: is told where keys come from and what policies refuse; None: nobody is.
     """
 
     def __init__(
@@ -53,6 +70,9 @@ class Gateway:
         callers: FindsCallers,
         internal_fields: Collection[str],
         now: Callable[[], datetime],
+        auto: AutoModels | None = None,
+        contexts: Contexts | None = None,
+        watch: Watches | None = None,
     ) -> None:
         self._master_key = master_key.encode()
         self._tiers = tiers
@@ -60,20 +80,27 @@ class Gateway:
         self._callers = callers
         self._internal_fields = internal_fields
         self._now = now
+        self._auto = auto or AutoModels()
+        self._contexts = contexts or Contexts()
+        self._watch = watch
 
     # --- who ---------------------------------------------------------------------------------
 
-    async def identify(self, claims: Claims) -> Caller:
+    async def identify(self, claims: Claims, peer: str | None = None) -> Caller:
         """Whose credential this is.
+
+        Args:
+            peer: the address at the other end of the connection.
 
         Raises:
             GatewayError: INVALID_API_KEY, ACCOUNT_SUSPENDED; SERVICE_UNAVAILABLE when it cannot be told.
         """
         if claims.credential is None:
             raise GatewayError(ErrorCategory.INVALID_API_KEY)
-        if self.is_operators(claims):
-            return OPERATOR
-        return await self._holder_of(claims.credential)
+        caller = OPERATOR if self.is_operators(claims) else await self._holder_of(claims.credential)
+        if self._watch is not None:
+            self._watch.used(caller, peer, claims.forwarded_for)
+        return caller
 
     def is_operators(self, claims: Claims) -> bool:
         """Whether the credential is the master key; told without asking anyone."""
@@ -123,6 +150,7 @@ class Gateway:
             return
         if route is None and not exists():
             raise GatewayError(ErrorCategory.NOT_FOUND)
+        self._refused(caller.id, Policy.PERMISSION_DENIED)
         raise GatewayError(ErrorCategory.PERMISSION_DENIED)
 
     # --- what --------------------------------------------------------------------------------
@@ -133,9 +161,39 @@ class Gateway:
         Raises:
             GatewayError: INVALID_REQUEST, or as `check_model`.
         """
-        screened = screen(endpoint, body, internal=self._internal_fields, keep_unknown=caller.is_operator)
-        self.check_model(caller, screened.model)
+        try:
+            screened = screen(endpoint, body, internal=self._internal_fields, keep_unknown=caller.is_operator)
+            if is_auto(screened.model) and endpoint is Endpoint.EMBEDDINGS:
+                raise invalid("Auto mode chooses among chat models. Name an embedding model.", param="model")
+            self.check_model(caller, screened.model)
+        except GatewayError as error:
+            if (policy := policy_of(error)) is not None:
+                self._refused(caller.id, policy)
+            raise
         return within(screened, self.tier_of(caller))
+
+    async def with_context(self, call: Call, caller: Caller, route: Route, screened: Screened) -> Screened:
+        """The request with its files in the prompt, where the engine is asked; elsewhere without its options.
+
+        Raises:
+            GatewayError: INVALID_REQUEST or REQUEST_TOO_LARGE for files that cannot be taken.
+        """
+        if not takes_options(route, screened.model):
+            return replace(screened, options=None)
+        screened, call.engine = await self._contexts.added(screened)
+        call.engine.upstream_model = self._upstream_of(caller, route, screened.model)
+        if call.engine.header is not None:
+            call.headers[CONTEXT_HEADER] = call.engine.header
+        return screened
+
+    def _upstream_of(self, caller: Caller, route: Route, name: str) -> str | None:
+        """The upstream engine's form of a model, where there is one that this caller may reach."""
+        upstream, tier = upstream_name(route, name), self.tier_of(caller)
+        if upstream is None or not self._contexts.has_upstream or not self._is_ready(upstream):
+            return None
+        if tier is not None and not tier.permits(upstream):
+            return None
+        return upstream if caller.models is None or matches_any(upstream, caller.models) else None
 
     def check_model(self, caller: Caller, name: str) -> None:
         """Whether this caller may use this model, and whether it can be served.
@@ -143,6 +201,9 @@ class Gateway:
         Raises:
             GatewayError: MODEL_NOT_FOUND, MODEL_NOT_IN_TIER, MODEL_UNAVAILABLE.
         """
+        if is_auto(name):
+            self._check_auto(caller, name)
+            return
         model = self._catalogue.find(name)
         if model is None:
             if caller.is_operator:
@@ -164,15 +225,21 @@ class Gateway:
                 "This model is not set up on this gateway. Choose another model; GET /v1/models lists"
                 " those you may use.",
                 param="model",
+                is_retryable=False,
             )
 
     def has_model(self, name: str) -> bool:
         """Whether there is such a model, for whomever."""
-        return self._catalogue.find(name) is not None
+        return is_auto(name) or self._catalogue.find(name) is not None
 
-    def usable_chain(self, caller: Caller, name: str) -> tuple[str, ...]:
+    def usable_chain(self, caller: Caller, name: str, kind: ChainKind = ChainKind.FAILED) -> tuple[str, ...]:
         """The models that may be tried when `name` fails, for this caller, in order."""
-        return self._catalogue.usable_chain(name, self.tier_of(caller), caller.models)
+        return self._catalogue.usable_chain(name, self.tier_of(caller), caller.models, kind)
+
+    def fallback_options(self, caller: Caller, name: str) -> tuple[str, ...]:
+        """All that may be tried after `name`, whatever is wrong with it: the ordinary chain first."""
+        chains = (self.usable_chain(caller, name, kind) for kind in ChainKind)
+        return tuple(dict.fromkeys(other for chain in chains for other in chain))
 
     def listed_models(self, caller: Caller) -> tuple[str, ...]:
         """The public names this caller may use now; a pattern stands for all it matches.
@@ -185,11 +252,23 @@ class Gateway:
             names = narrowed(names, tier.models)
         if caller.models is not None:
             names = narrowed(names, caller.models)
-        return tuple(name for name in names if "*" in name or self._is_ready(name))
+        autos = (
+            name
+            for name in AUTO_NAMES
+            if permits_auto(name, tier) and self._auto.of(name, tier, caller.models)
+        )
+        return (*(name for name in names if "*" in name or self._is_ready(name)), *autos)
 
     def tier_of(self, caller: Caller) -> Tier | None:
         """The caller's tier; None for the operator, whom nothing limits."""
         return caller.tier_in(self._tiers)
+
+    def _check_auto(self, caller: Caller, name: str) -> None:
+        tier = self.tier_of(caller)
+        if tier is not None and not permits_auto(name, tier):
+            raise self._not_in_tier(tier, name)
+        if not self._auto.of(name, tier, caller.models):
+            raise no_candidates()
 
     def _not_in_tier(self, tier: Tier, name: str) -> GatewayError:
         needed = self._tiers.next_permitting(name)
@@ -218,12 +297,13 @@ class Gateway:
             identity = await self._callers.find_key(key_hash)
         except DatabaseError:
             raise _accounts_away() from None
+        if identity is None:
+            raise GatewayError(ErrorCategory.INVALID_API_KEY)
         now = self._now()
-        if (
-            identity is None
-            or identity.key.revoked_at is not None
-            or (identity.key.expires_at is not None and identity.key.expires_at <= now)
-        ):
+        is_expired = identity.key.expires_at is not None and identity.key.expires_at <= now
+        if identity.key.revoked_at is not None or is_expired:
+            is_revoked = identity.key.revoked_at is not None
+            self._refused(identity.account.id, Policy.KEY_REVOKED if is_revoked else Policy.KEY_EXPIRED)
             raise GatewayError(ErrorCategory.INVALID_API_KEY)
         return Caller(
             id=identity.account.id,
@@ -233,6 +313,7 @@ class Gateway:
             key_hash=key_hash,
             models=identity.key.models,
             limit_overrides=identity.account.own_limits,
+            created_at_s=identity.account.created_at.timestamp(),
         )
 
     async def _named(self, user: str, claimed_tier: str | None) -> Caller:
@@ -247,14 +328,22 @@ class Gateway:
             if tier not in self._tiers:
                 tier = self._lowest
         overrides = () if account is None else account.own_limits
-        return Caller(id=user, tier=tier, role=Role.USER, limit_overrides=overrides)
+        created_at_s = None if account is None else account.created_at.timestamp()
+        return Caller(
+            id=user, tier=tier, role=Role.USER, limit_overrides=overrides, created_at_s=created_at_s
+        )
 
     def _tier_name(self, account: Account, now: datetime) -> str:
         if account.suspended_at is not None:
+            self._refused(account.id, Policy.ACCOUNT_SUSPENDED)
             raise GatewayError(ErrorCategory.ACCOUNT_SUSPENDED)
         tier = account.tier_at(now)
         # A tier that has left the configuration must not give its accounts more than the least.
         return tier if tier in self._tiers else self._lowest
+
+    def _refused(self, account_id: str, policy: Policy) -> None:
+        if self._watch is not None:
+            self._watch.refused(account_id, policy)
 
     @property
     def _lowest(self) -> str:

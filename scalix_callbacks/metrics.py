@@ -1,85 +1,498 @@
-"""What is counted about calls, for Prometheus; summed over all workers of one launcher."""
+"""What is counted about calls, for Prometheus; summed over all workers of one launcher.
+
+Every label has few values, all known when the worker starts: no user, no path, no status, and of models only
+the names and patterns of the configuration. Whatever else comes is counted as `other`.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
+from scalix_callbacks.core import limits
 from scalix_callbacks.core.call import Call
-from scalix_callbacks.core.record import Outcome
+from scalix_callbacks.core.errors import OF_MODELS, ErrorCategory
+from scalix_callbacks.core.record import CallRecord, Outcome
+from scalix_callbacks.core.routes import Endpoint
+from scalix_callbacks.core.tiers import Unit
 from scalix_callbacks.core.usage import Usage
+from scalix_callbacks.core.waits import wait_of
+from scalix_callbacks.tallies import shared_files
+from scalix_callbacks.tallies.waiting import Labels, Tally, Times
 
 OPERATOR = "operator"
+NOBODY = "unknown"
+"""The user type of a request without a valid key."""
+OTHER = "other"
+WRITE_S = 0.1
+"""How late what was counted shows; a worker that is killed takes so much with it."""
 _RATIOS = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
+_MODEL_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+_WAITS_S = (0.05, 0.25, 1.0, 2.0, 5.0, 10.0, 30.0)
+_OVERHEAD_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
+_NANO = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Which label values there may be beside `other`.
+
+    Attributes:
+        limits: what the tiers limit, as (tier, unit, window in seconds).
+        shadow_limits: what they limit in shadow, likewise.
+        flags: of rollouts.
+        listed_as: a model's name → the name or pattern it is configured as; None: it is not.
+    """
+
+    tiers: Collection[str] = ()
+    limits: Collection[tuple[str, Unit, int]] = ()
+    shadow_limits: Collection[tuple[str, Unit, int]] = ()
+    models: Collection[str] = ()
+    flags: Collection[str] = ()
+    listed_as: Callable[[str], str | None] = lambda name: None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How one worker stands, and what it knows of what it depends on; None: not known.
+
+    Attributes:
+        pending: records in the outbox.
+        waiting_ends: calls that ended and Redis has not heard of.
+        models_up: of the models auto mode knows, whether it holds them for well.
+        resting: deployments in cooldown, by model.
+    """
+
+    is_store_lost: bool = False
+    is_ledger_failing: bool = False
+    pending: int | None = None
+    waiting_ends: int = 0
+    kept_records: int = 0
+    redis_ping_s: float | None = None
+    database_silent_s: float | None = None
+    models_up: Mapping[str, bool] | None = None
+    resting: Mapping[str, int] | None = None
 
 
 class Metrics:
-    """The metrics of this process; every label has few values, and none is a user.
+    """The metrics of this process.
 
     Args:
         shared_dir: where the processes of one launcher keep their numbers (`PROMETHEUS_MULTIPROC_DIR`,
             which the library itself reads when it is imported); None: this process is alone.
     """
 
-    def __init__(self, shared_dir: str | None) -> None:
+    def __init__(self, shared_dir: str | None, names: Names | None = None) -> None:
         self._shared_dir = shared_dir
         self._registry = CollectorRegistry()
-        self._requests = Counter(
+        self._names = names or Names()
+        self._tiers = frozenset(self._names.tiers)
+        self._limits = frozenset(self._names.limits)
+        self._shadow_limits = frozenset(self._names.shadow_limits)
+        self._model = lru_cache(maxsize=1_000)(self._find_model)
+        self._written: list[Tally | Times] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._active_now = 0
+        self._waiting_now = dict.fromkeys(self._names.tiers, 0)
+        types = [*self._names.tiers, OPERATOR, NOBODY]
+        endpoints = [endpoint.value for endpoint in Endpoint]
+        of_endpoints: list[Labels] = [(endpoint,) for endpoint in endpoints]
+        self._requests = self._tally(
             "scalix_requests",
-            "Calls that were admitted and ended.",
-            ["user_type", "endpoint"],
-            registry=self._registry,
+            "Requests for a model that were answered, refusals and errors included.",
+            ("user_type", "endpoint"),
+            [(kind, endpoint) for kind in types for endpoint in endpoints],
         )
-        self._outcomes = Counter("scalix_outcomes", "How they ended.", ["outcome"], registry=self._registry)
-        self._estimates = Histogram(
+        self._times = self._of_times(
+            "scalix_response_time_seconds",
+            "From the arrival of a request for a model to the end of its answer.",
+            ("endpoint",),
+            _SECONDS,
+            of_endpoints,
+        )
+        self._answer_waits = self._of_times(
+            "scalix_wait_seconds",
+            "How long clients waited for an answer: the first piece of a stream, the whole of another.",
+            ("endpoint",),
+            _SECONDS,
+            of_endpoints,
+        )
+        self._errors = self._tally(
+            "scalix_errors",
+            "Errors that were answered, by category.",
+            ("error_type",),
+            [(category.value,) for category in ErrorCategory],
+        )
+        self._errors_by_model = self._tally(
+            "scalix_errors_by_model",
+            "The same, by who asked and the model that was asked for.",
+            ("error_type", "user_type", "model"),
+        )
+        self._refused = self._tally(
+            "scalix_limits_refused",
+            "Calls that a limit refused.",
+            ("user_type", "unit", "window_s"),
+            [(tier, unit.value, str(window_s)) for tier, unit, window_s in self._names.limits],
+        )
+        self._shadow_refusals = self._tally(
+            "scalix_shadow_refusals",
+            "Calls that were admitted and that a limit in shadow would have refused.",
+            ("user_type", "unit", "window_s"),
+            [(tier, unit.value, str(window_s)) for tier, unit, window_s in self._names.shadow_limits],
+        )
+        self._outcomes = self._tally(
+            "scalix_outcomes", "How admitted calls ended.", ("outcome",), [(each.value,) for each in Outcome]
+        )
+        self._tokens = self._tally("scalix_tokens", "Tokens of ended calls.", ("user_type", "kind"))
+        self._cost = self._tally(
+            "scalix_provider_cost_usd", "What providers charge, as far as it is known.", ("model",)
+        )
+        self._price = self._tally("scalix_price_usd", "What users pay.", ("user_type",))
+        self._model_calls = self._tally(
+            "scalix_model_calls",
+            "Calls by model: answered by it, or failed there, also where a fallback answered.",
+            ("model", "result"),
+            [(model, result) for model in self._names.models for result in ("ok", "failed")],
+        )
+        self._model_times = self._of_times(
+            "scalix_model_response_seconds", "Whole calls that a model answered.", ("model",), _MODEL_SECONDS
+        )
+        self._first_tokens = self._of_times(
+            "scalix_time_to_first_token_seconds",
+            "From the arrival of a request to the first piece from its model.",
+            ("model",),
+            _MODEL_SECONDS,
+        )
+        self._overhead = self._of_times(
+            "scalix_overhead_seconds",
+            "What the pack takes itself, Redis included: until LiteLLM has a call (admit), and to settle it.",
+            ("step",),
+            _OVERHEAD_S,
+            [("admit",), ("settle",)],
+        )
+        self._cache = self._tally(
+            "scalix_cache",
+            "Calls that the answer cache may answer, and whether it did.",
+            ("result",),
+            [("hit",), ("miss",)],
+        )
+        self._estimates = self._of_times(
             "scalix_prompt_estimate_ratio",
             "Estimated prompt tokens of a call, divided by those its provider reported.",
-            ["endpoint"],
-            buckets=_RATIOS,
-            registry=self._registry,
+            ("endpoint",),
+            _RATIOS,
         )
-        self._without_store = Counter(
-            "scalix_requests_without_store",
-            "Calls that were admitted while Redis was lost.",
-            ["user_type"],
-            registry=self._registry,
+        self._without_store = self._tally(
+            "scalix_requests_without_store", "Calls that were admitted while Redis was lost.", ("user_type",)
         )
-        self._store_lost = Gauge(
-            "scalix_store_lost",
-            "Workers that go on without Redis now.",
-            registry=self._registry,
-            multiprocess_mode="livesum",
+        self._budgets = self._tally(
+            "scalix_budget_warnings",
+            "Budgets of which 80 % were used up.",
+            ("user_type",),
+            [(kind,) for kind in types],
         )
-        self._pending = Gauge(
-            "scalix_outbox_pending",
-            "Records on their way to the ledger.",
-            registry=self._registry,
-            multiprocess_mode="livemax",
+        self._alerts = self._tally(
+            "scalix_alerts",
+            "Alerts for the webhook, and what became of them.",
+            ("result",),
+            [("sent",), ("failed",), ("dropped",)],
+        )
+        self._rollbacks = self._tally(
+            "scalix_rollbacks",
+            "Flags that were taken back because calls failed or were slow.",
+            ("flag",),
+            [(flag,) for flag in self._names.flags],
+        )
+        self._overloaded = self._tally(
+            "scalix_overload_refused",
+            "Calls that were refused because their turn did not come.",
+            ("user_type",),
+            [(tier,) for tier in self._names.tiers],
+        )
+        self._waits = self._of_times(
+            "scalix_overload_wait_seconds",
+            "How long calls waited for their turn that got it; calls that need not wait are not counted.",
+            ("user_type",),
+            _WAITS_S,
+            [(tier,) for tier in self._names.tiers],
+        )
+        self._waiting = self._gauge(
+            "scalix_calls_waiting", "Calls that wait for their turn.", "livesum", ("user_type",)
+        )
+        self._starts = self._tally("scalix_worker_starts", "Workers that started.", (), [()])
+        self._stops = self._tally("scalix_worker_stops", "Workers that ended as they should.", (), [()])
+        self._active = self._gauge("scalix_active_connections", "Requests for a model that are open.")
+        self._workers = self._gauge("scalix_workers", "Workers that serve.")
+        self._store_lost = self._gauge("scalix_store_lost", "Workers that go on without Redis now.")
+        self._ledger_failing = self._gauge(
+            "scalix_ledger_failing", "Workers that cannot bring records to the ledger now."
+        )
+        self._pending = self._gauge("scalix_outbox_pending", "Records on their way to the ledger.", "livemax")
+        self._ends = self._gauge("scalix_waiting_ends", "Ended calls that Redis has not heard of.")
+        self._kept = self._gauge("scalix_kept_records", "Records that workers keep until SQL has them.")
+        self._ping = self._gauge(
+            "scalix_redis_ping_seconds",
+            "The last ping to Redis, of the worker where it took longest.",
+            "livemax",
+        )
+        self._silence = self._gauge(
+            "scalix_database_silent_seconds", "Since the database last answered a worker.", "livemax"
+        )
+        self._up = self._gauge(
+            "scalix_model_up", "0: auto mode holds the model for down.", "livemin", ("model",)
+        )
+        self._resting = self._gauge(
+            "scalix_model_resting_deployments", "Deployments in cooldown.", "livemax", ("model",)
         )
 
-    def ended(self, call: Call, outcome: Outcome, usage: Usage) -> None:
+    # --- requests, as the edge sees them -------------------------------------------------------
+
+    def opened(self) -> None:
+        """A request for a model has come in."""
+        self._active_now += 1
+        self._due()
+
+    def closed(self) -> None:
+        """It is over, however it ended."""
+        self._active_now -= 1
+        self._due()
+
+    def answered(
+        self, call: Call, endpoint: Endpoint | None, error: ErrorCategory | None, took_s: float
+    ) -> None:
+        """A request is answered, as far as it will be.
+
+        Args:
+            endpoint: None: no request for a model; only its error is counted.
+        """
+        if endpoint is not None:
+            self._requests.add((self._user_type(call), endpoint.value))
+            self._times.add((endpoint.value,), took_s)
+            if (waited := wait_of(call, error, took_s)) is not None:
+                self._answer_waits.add((endpoint.value,), waited)
+        if error is not None:
+            self._errors.add((error.value,))
+            asked = "none" if call.asked_model is None else self._model(call.asked_model)
+            self._errors_by_model.add((error.value, self._user_type(call), asked))
+        self._due()
+
+    def began_to_wait(self, tier: str) -> None:
+        """A call must wait for its turn."""
+        self._waiting_now[tier] += 1
+        self._due()
+
+    def ended_waiting(self, tier: str, took_s: float, *, is_let_in: bool) -> None:
+        """It waits no longer."""
+        self._waiting_now[tier] -= 1
+        if is_let_in:
+            self._waits.add((tier,), took_s)
+        self._due()
+
+    def overloaded(self, tier: str) -> None:
+        """A call was refused because its turn did not come."""
+        self._overloaded.add((tier,))
+        self._due()
+
+    def passed_on(self, took_s: float) -> None:
+        """The pack has done its part before LiteLLM gets a call."""
+        self._overhead.add(("admit",), took_s)
+
+    # --- calls, as the meter sees them ---------------------------------------------------------
+
+    def denied(self, call: Call, by: limits.Counter) -> None:
+        """A limit has refused a call."""
+        user_type = self._user_type(call)
+        is_known = (user_type, by.unit, by.window_s) in self._limits
+        self._refused.add((user_type, by.unit.value, str(by.window_s) if is_known else OTHER))
+        self._due()
+
+    def shadowed(self, call: Call, by: limits.Counter) -> None:
+        """A limit in shadow would have refused a call."""
+        user_type = self._user_type(call)
+        is_known = (user_type, by.unit, by.window_s) in self._shadow_limits
+        self._shadow_refusals.add((user_type, by.unit.value, str(by.window_s) if is_known else OTHER))
+
+    def ended(self, call: Call, record: CallRecord, usage: Usage) -> None:
         """A call that was admitted is over.
 
         Args:
             usage: what it really used, or an estimate of it.
         """
-        assert call.caller and call.endpoint and call.ask, "it was not admitted"
-        user_type = call.caller.tier or OPERATOR
-        self._requests.labels(user_type, call.endpoint.value).inc()
-        self._outcomes.labels(outcome.value).inc()
+        assert call.endpoint and call.ask, "it was not admitted"
+        user_type = self._user_type(call)
+        self._outcomes.add((record.outcome.value,))
+        for kind, count in (
+            ("prompt", record.prompt_tokens),
+            ("completion", record.completion_tokens),
+            ("cached", record.cached_tokens),
+        ):
+            if count:
+                self._tokens.add((user_type, kind), count)
+        if record.price_nano_usd:
+            self._price.add((user_type,), record.price_nano_usd * _NANO)
+        self._of_model(call, record)
+        if call.cache is not None:
+            self._cache.add(("hit" if call.cache.is_hit else "miss",))
         if call.local_ask is not None:
-            self._without_store.labels(user_type).inc()
+            self._without_store.add((user_type,))
         if usage.prompt_tokens and not usage.is_estimated:
-            self._estimates.labels(call.endpoint.value).observe(call.ask.prompt_tokens / usage.prompt_tokens)
+            self._estimates.add((call.endpoint.value,), call.ask.prompt_tokens / usage.prompt_tokens)
+        self._due()
 
-    def state(self, *, is_store_lost: bool, pending: int | None) -> None:
-        """How this worker stands; `pending` None: not known."""
-        self._store_lost.set(is_store_lost)
-        if pending is not None:
-            self._pending.set(pending)
+    def _of_model(self, call: Call, record: CallRecord) -> None:
+        asked = self._model(call.model or "")
+        used = asked if record.model_used is None else self._model(record.model_used)
+        if record.provider_cost_nano_usd:
+            self._cost.add((used,), record.provider_cost_nano_usd * _NANO)
+        match record.outcome:
+            case Outcome.OK:
+                if used != asked:
+                    self._model_calls.add((asked, "failed"))
+                elif record.duration_ms is not None:
+                    self._model_times.add((used,), record.duration_ms / 1_000)
+                self._model_calls.add((used, "ok"))
+            case Outcome.ERROR if record.error_category in OF_MODELS:
+                self._model_calls.add((asked, "failed"))
+            case _:
+                pass
+        if (
+            record.stream
+            and record.time_to_first_token_ms is not None
+            and record.outcome is not Outcome.CACHED
+        ):
+            self._first_tokens.add((used,), record.time_to_first_token_ms / 1_000)
+
+    def settled(self, took_s: float) -> None:
+        """A call has been settled, or is left to be."""
+        self._overhead.add(("settle",), took_s)
+
+    def budget_warned(self, call: Call) -> None:
+        """With this call its account has used 80 % of a budget."""
+        self._budgets.add((self._user_type(call),))
+        self._due()
+
+    # --- the worker --------------------------------------------------------------------------
+
+    def alerted(self, result: str) -> None:
+        """`sent`, `failed` or `dropped`."""
+        self._alerts.add((result,))
+        self._due()
+
+    def rolled_back(self, flag: str) -> None:
+        """This worker has taken a flag back."""
+        self._rollbacks.add((flag,))
+        self._due()
+
+    def started(self) -> None:
+        self._workers.set(1)
+        self._starts.add()
+        self.write()
+
+    def stopped(self) -> None:
+        """The end as it should be; a worker that died never says so."""
+        self._stops.add()
+        self.write()
+        self._workers.set(0)
+
+    def state(self, state: State) -> None:
+        """How this worker stands; what is not known keeps what it was."""
+        self._store_lost.set(state.is_store_lost)
+        self._ledger_failing.set(state.is_ledger_failing)
+        self._ends.set(state.waiting_ends)
+        self._kept.set(state.kept_records)
+        if state.pending is not None:
+            self._pending.set(state.pending)
+        if state.redis_ping_s is not None:
+            self._ping.set(state.redis_ping_s)
+        if state.database_silent_s is not None:
+            self._silence.set(state.database_silent_s)
+        for model in self._names.models:
+            if state.models_up is not None:
+                self._up.labels(model).set(state.models_up.get(model, True))
+            if state.resting is not None:
+                self._resting.labels(model).set(state.resting.get(model, 0))
+
+    # --- what Prometheus reads -----------------------------------------------------------------
+
+    async def page(self) -> bytes:
+        """All workers' numbers in Prometheus' text format; what ended before it was asked for is in it."""
+        if self._shared_dir is not None:
+            await asyncio.sleep(2 * WRITE_S)
+        self.write()
+        return await asyncio.to_thread(self._read)
 
     def exposition(self) -> bytes:
-        """All workers' numbers in Prometheus' text format."""
+        """What this worker has counted, and the others have written."""
+        self.write()
+        return self._read()
+
+    def write(self) -> None:
+        """Shows what has been counted so far."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._active.set(self._active_now)
+        for tier, count in self._waiting_now.items():
+            self._waiting.labels(tier).set(count)
+        for each in self._written:
+            each.write()
+
+    def _read(self) -> bytes:
         if self._shared_dir is None:
             return generate_latest(self._registry)
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=self._shared_dir)  # type: ignore[no-untyped-call]  # has no types
-        return generate_latest(registry)
+        return shared_files.exposition(Path(self._shared_dir))
+
+    def _due(self) -> None:
+        """`write` soon; without an event loop, when it is read."""
+        if self._timer is None:
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                return
+            self._timer = loop.call_later(WRITE_S, self.write)
+
+    # --- labels ------------------------------------------------------------------------------
+
+    def _user_type(self, call: Call) -> str:
+        if call.caller is None:
+            return NOBODY
+        tier = call.caller.tier
+        if tier is None:
+            return OPERATOR
+        return tier if tier in self._tiers else OTHER
+
+    def _find_model(self, name: str) -> str:
+        return self._names.listed_as(name) or OTHER
+
+    # --- making them -------------------------------------------------------------------------
+
+    def _tally(self, name: str, text: str, labels: Labels, zeros: list[Labels] | None = None) -> Tally:
+        tally = Tally(Counter(name, text, labels, registry=self._registry), zeros=zeros or [])
+        self._written.append(tally)
+        return tally
+
+    def _of_times(
+        self,
+        name: str,
+        text: str,
+        labels: Labels,
+        bounds: tuple[float, ...],
+        zeros: list[Labels] | None = None,
+    ) -> Times:
+        histogram = Histogram(name, text, labels, buckets=bounds, registry=self._registry)
+        times = Times(histogram, bounds, zeros=zeros or [])
+        self._written.append(times)
+        return times
+
+    def _gauge(self, name: str, text: str, mode: str = "livesum", labels: Labels = ()) -> Gauge:
+        return Gauge(
+            name,
+            text,
+            labels,
+            registry=self._registry,
+            multiprocess_mode=mode,  # type: ignore[arg-type]  # one of the library's own words
+        )

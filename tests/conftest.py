@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.postgresql_server import MISSING, empty_database, programs, running_postgresql
+from scalix_callbacks.core.call import CURRENT_CALL
+from tests.postgresql_server import MISSING, PostgresqlServer, empty_database, programs
 
 # LiteLLM would ask the network for prices while it is imported.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -29,6 +30,29 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if "system" in item.path.parts:
+        item.add_marker("system")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, in whatever order else, so that no process has only these left at the end."""
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("timeout") is None,
+            item.get_closest_marker("system") is None,
+        )
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_call_is_left() -> Iterator[None]:
+    """What a test sets in its context is there for the next one: the plugin for asyncio keeps it."""
+    yield
+    CURRENT_CALL.set(None)
+
+
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
     """One server for all tests: `SCALIX_TEST_POSTGRES_URL`, or one of our own for as long as they run."""
@@ -39,8 +63,8 @@ def postgresql_url() -> Iterator[str]:
     if folder is None:
         # A gate that skips what it cannot run would be green for the wrong reason.
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(MISSING)
-    with running_postgresql(folder) as url:
-        yield url
+    with PostgresqlServer(folder) as server:
+        yield server.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -10,8 +10,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
+import psutil
 from sqlalchemy import make_url, text
 
 from scalix_callbacks.ledger.database import DatabaseError, connect, reading, writing
@@ -39,31 +41,61 @@ def programs() -> Path | None:
     return None if on_path is None else Path(on_path).resolve().parent
 
 
-@contextmanager
-def running_postgresql(folder_of_programs: Path) -> Iterator[str]:
-    """The URL of a fresh server's database. It would not run as root; there it runs as another user."""
-    # Not pytest's own folder: a socket's path must be short, and the other user must reach it.
-    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
-    process: subprocess.Popen[bytes] | None = None
-    try:
-        run = {"cwd": folder, **_other_user(folder)}
-        _initialise(folder_of_programs, folder / "data", run)
-        options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [folder_of_programs / "postgres", "-D", folder / "data", "-k", folder, *options],
+class PostgresqlServer:
+    """A fresh server; use it in a `with`. It would not run as root; there it runs as another user.
+
+    Args:
+        options: settings of the server over those that suit most tests.
+    """
+
+    def __init__(self, folder_of_programs: Path, **options: str) -> None:
+        self._programs = folder_of_programs
+        self._options = _OPTIONS | options
+        # Not pytest's own folder: a socket's path must be short, and the other user must reach it.
+        self._folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+        self._run: dict[str, Any] = {"cwd": self._folder, **_other_user(self._folder)}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"postgresql://scalix@/postgres?host={self._folder}"
+
+    def __enter__(self) -> Self:
+        try:
+            _initialise(self._programs, self._folder / "data", self._run)
+            self.start()
+        except BaseException:
+            self._end(signal.SIGKILL)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(signal.SIGINT)  # it cuts off whoever is still connected
+
+    def start(self) -> None:
+        """Returns when it answers. What it had before, it has again."""
+        options = [word for name, value in self._options.items() for word in ("-c", f"{name}={value}")]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._folder / "data", "-k", self._folder, *options],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                **run,
+                **self._run,
             )
-        url = f"postgresql://scalix@/postgres?host={folder}"
-        wait_until(lambda: _answers(process, url, folder / "log"))
-        yield url
-    finally:
-        if process is not None:
-            process.send_signal(signal.SIGINT)  # it cuts off whoever is still connected
-            process.wait(timeout=60)
-        shutil.rmtree(folder)
+        wait_until(lambda: _answers(self._process, self.url, self._folder / "log"))
+
+    def kill(self) -> None:
+        """kill -9; returns when all of its processes are gone, or they would not let a next one start."""
+        assert self._process is not None
+        family = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children()]
+        self._process.kill()
+        self._process.wait(timeout=60)
+        psutil.wait_procs(family, timeout=60)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=60)
+        shutil.rmtree(self._folder)
 
 
 @contextmanager
@@ -93,7 +125,17 @@ def _other_user(folder: Path) -> dict[str, Any]:
 
 
 def _initialise(folder_of_programs: Path, data: Path, run: dict[str, Any]) -> None:
-    command = [folder_of_programs / "initdb", "-D", data, "-U", "scalix", "-A", "trust", "-E", "UTF8"]
+    command: list[str | Path] = [
+        folder_of_programs / "initdb",
+        "-D",
+        data,
+        "-U",
+        "scalix",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+    ]
     done = subprocess.run(
         [*command, "--locale=C.UTF-8", "--no-sync"], capture_output=True, text=True, check=False, **run
     )

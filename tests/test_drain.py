@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from scalix_callbacks import drain
 from scalix_callbacks.drain import BUSY_PAUSE_S, MAX_BATCH, Drainer
 
 
@@ -28,12 +30,15 @@ class Desk:
 
     def __init__(self, waiting: int = 0, away: Sequence[Exception | None] = ()) -> None:
         self.waiting = waiting
+        self.has_looked, self.is_drained = asyncio.Event(), asyncio.Event()
         self.away = [*away]
+        self.wake: Callable[[], None] = lambda: None
         self.pauses: list[float] = []
         self.inserted: list[tuple[Mapping[str, Any], bool]] = []
         self.stop_after = 100
 
     async def read_outbox(self, limit: int) -> list[Entry]:
+        self.has_looked.set()
         return [Entry()] * min(self.waiting, limit)
 
     def insert(self, records: Sequence[tuple[Mapping[str, Any], bool]]) -> int:
@@ -44,6 +49,7 @@ class Desk:
 
     async def acknowledge(self, entries: list[Entry]) -> None:
         self.waiting -= len(entries)
+        self.is_drained.set()
 
     async def sleep(self, pause_s: float) -> None:
         self.pauses.append(pause_s)
@@ -65,19 +71,77 @@ async def run(desk: Desk, pauses: int, chance: float = 0.5) -> Drainer[Entry]:
 async def test_a_backlog_is_drained_without_a_pause() -> None:
     """Full batches follow each other; what is left over may gather, and an empty outbox is left in peace."""
     desk = Desk(waiting=2 * MAX_BATCH + 1)
-    await run(desk, 4)
+    await run(desk, 3)
 
-    assert [0.0, 0.0, BUSY_PAUSE_S, 1.0] == desk.pauses
+    assert [0.0, 0.0, BUSY_PAUSE_S] == desk.pauses
     assert 2 * MAX_BATCH + 1 == len(desk.inserted)
 
 
-@pytest.mark.parametrize(("chance", "pause_s"), [(0.0, 0.5), (0.5, 1.0), (1.0, 1.5)])
+@pytest.mark.parametrize(("chance", "pause_s"), [(0.0, 0.25), (0.5, 0.5), (1.0, 0.75)])
 async def test_workers_do_not_all_look_at_once(chance: float, pause_s: float) -> None:
     """Each pause is drawn anew, around the same mean."""
-    desk = Desk()
+    desk = Desk(waiting=1)
     await run(desk, 1, chance)
 
     assert [pause_s] == desk.pauses
+
+
+@asynccontextmanager
+async def idle(desk: Desk) -> AsyncIterator[None]:
+    """Its drainer has looked and found nothing."""
+    drainer = Drainer(desk, desk, sleep=desk.sleep, chance=lambda: 0.5)
+    desk.wake = drainer.wake
+    task = asyncio.create_task(drainer.run_forever())
+    await desk.has_looked.wait()
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    drainer.close()
+
+
+async def test_an_empty_outbox_is_left_in_peace_until_a_record_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it is drained soon, with what else comes meanwhile."""
+    monkeypatch.setattr(drain, "LOOK_EVERY_S", 3_600.0)
+    desk = Desk()
+    async with idle(desk):
+        desk.waiting = 1
+        desk.wake()
+        async with asyncio.timeout(10):
+            await desk.is_drained.wait()
+        for _ in range(50):  # as often as it may look in that time
+            await asyncio.sleep(0)
+
+    assert [BUSY_PAUSE_S] * 2 == desk.pauses
+    assert 1 == len(desk.inserted)
+
+
+async def test_what_comes_while_it_looks_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had found nothing, and was told before it rested."""
+    monkeypatch.setattr(drain, "LOOK_EVERY_S", 3_600.0)
+
+    class Late(Desk):
+        async def read_outbox(self, limit: int) -> list[Entry]:
+            found = await super().read_outbox(limit)
+            if not self.inserted and not found:
+                self.waiting = 1
+                self.wake()
+            return found
+
+    desk = Late()
+    async with idle(desk), asyncio.timeout(10):
+        await desk.is_drained.wait()
+
+
+async def test_records_of_a_dead_worker_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody tells of them, so everybody looks now and then."""
+    monkeypatch.setattr(drain, "LOOK_EVERY_S", 0.01)
+    desk = Desk()
+    async with idle(desk):
+        desk.waiting = 1
+        async with asyncio.timeout(10):
+            await desk.is_drained.wait()
+
+    assert 1 == len(desk.inserted)
 
 
 async def test_an_outage_is_told_once_and_waited_for(caplog: pytest.LogCaptureFixture) -> None:

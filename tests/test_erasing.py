@@ -63,8 +63,18 @@ class Desk:
             raise asyncio.CancelledError
         await asyncio.sleep(0)
 
+    async def forget_answers(self, account_id: str) -> None:
+        self.said.append(f"forget answers of {account_id}")
+
     def eraser(self) -> Eraser:
-        return Eraser(self, self, self.drain, self, sleep=self.sleep)  # type: ignore[arg-type]
+        return Eraser(
+            self,  # type: ignore[arg-type]
+            self,
+            self.drain,
+            self,
+            forget_answers=self.forget_answers,
+            sleep=self.sleep,
+        )
 
 
 async def test_the_outbox_is_drained_before_the_records_are_renamed() -> None:
@@ -72,7 +82,13 @@ async def test_the_outbox_is_drained_before_the_records_are_renamed() -> None:
     desk = Desk()
     erased = await desk.eraser().erase("ada", Actor.USER)
 
-    assert ["begin ada user", "drain", "rename erased_1", "reset ada"] == desk.said
+    assert [
+        "begin ada user",
+        "drain",
+        "rename erased_1",
+        "reset ada",
+        "forget answers of ada",
+    ] == desk.said
     assert {
         "user_id": "ada",
         "erased": True,
@@ -93,7 +109,14 @@ async def test_without_redis_it_is_not_finished() -> None:
     assert "finish" not in desk.said
     desk.is_store_lost = False
     await eraser.look()
-    assert ["drain", "rename erased_1", "reset ada", "finish", "forget"] == desk.said[-5:]
+    assert [
+        "drain",
+        "rename erased_1",
+        "reset ada",
+        "forget answers of ada",
+        "finish",
+        "forget",
+    ] == desk.said[-6:]
 
 
 async def test_a_worker_goes_on_with_it_and_cleans_up() -> None:

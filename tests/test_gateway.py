@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scalix_callbacks.core.auto import AUTO_NAMES, AutoModels, Candidate, is_auto
 from scalix_callbacks.core.caller import OPERATOR, Caller, Role
 from scalix_callbacks.core.catalogue import Catalogue, Deployment, Model
 from scalix_callbacks.core.claims import Claims
@@ -438,6 +440,8 @@ async def test_contradicting_or_impossible_claims_are_refused(
 USER_ROUTE = find_route("/v1/chat/completions")
 PUBLIC_ROUTE = find_route("/v1/health")
 OPERATORS_ROUTE = find_route("/key/generate")
+PAGE_ROUTE = find_route("/scalix/")
+"""It asks for a session of its own."""
 
 
 @pytest.mark.parametrize(
@@ -445,6 +449,7 @@ OPERATORS_ROUTE = find_route("/key/generate")
     [
         (USER_ROUTE, True, None),
         (PUBLIC_ROUTE, True, None),
+        (PAGE_ROUTE, True, None),
         (OPERATORS_ROUTE, True, Category.PERMISSION_DENIED),
         (None, True, Category.PERMISSION_DENIED),
         (None, False, Category.NOT_FOUND),
@@ -464,7 +469,7 @@ def test_a_user_reaches_what_is_open_to_users(
     assert expected == category
 
 
-@pytest.mark.parametrize("route", [USER_ROUTE, PUBLIC_ROUTE, OPERATORS_ROUTE, None])
+@pytest.mark.parametrize("route", [USER_ROUTE, PUBLIC_ROUTE, PAGE_ROUTE, OPERATORS_ROUTE, None])
 def test_the_operator_reaches_everything(route: Route | None) -> None:
     """LiteLLM itself says what does not exist."""
     gateway_on(OneAccount()).check_access(OPERATOR, route, exists=lambda: False)
@@ -472,7 +477,7 @@ def test_the_operator_reaches_everything(route: Route | None) -> None:
 
 def test_the_tests_know_all_kinds_of_access() -> None:
     """A new kind needs a row above."""
-    assert {"public", "user", "operator"} == set(Access)
+    assert {"public", "user", "page", "operator"} == set(Access)
 
 
 # --- models ----------------------------------------------------------------------------------------
@@ -722,3 +727,98 @@ def test_a_fallback_never_leaves_the_tier_or_the_key(
     assert [] == [
         other for other in gateway.usable_chain(caller, name) if refused_model(gateway, caller, other)
     ]
+
+
+# --- auto mode ------------------------------------------------------------------------------------
+
+AUTO = AutoModels(tuple(map(Candidate, ("free-flash", "gpt-4.1", "gpt-4"))))
+
+
+@pytest.fixture
+def auto(world: World) -> Gateway:
+    world.gateway._auto = AUTO
+    return world.gateway
+
+
+@pytest.mark.parametrize(
+    ("tier", "models", "listed"),
+    [
+        ("free", None, {"auto", "free-auto"}),
+        ("pro", None, {"scalix/auto", "auto", "free-auto"}),
+        ("pro", ("gpt-4.1",), {"scalix/auto", "auto"}),
+        ("pro", ("anthropic/*",), set()),
+        ("free", ("auto",), {"auto"}),
+    ],
+)
+def test_the_auto_modes_a_caller_may_use_are_listed(
+    auto: Gateway, tier: str, models: Any, listed: set
+) -> None:
+    """And no others are open to it."""
+    caller = user(tier, models)
+
+    assert listed == {name for name in auto.listed_models(caller) if is_auto(name)}
+    assert listed == {name for name in AUTO_NAMES if refused_model(auto, caller, name) is None}
+
+
+def test_a_free_user_is_shown_the_way_to_scalix_auto(auto: Gateway) -> None:
+    """It is part of the Pro plan, as the patterns of the plans say."""
+    error = refused_model(auto, user("free"), "scalix/auto")
+
+    assert error is not None and Category.MODEL_NOT_IN_TIER is error.category
+    assert "Pro" in error.message
+
+
+def test_without_candidates_auto_mode_says_so(world: World) -> None:
+    """A gateway none of whose models can be chosen."""
+    error = refused_model(world.gateway, user("pro"), "scalix/auto")
+
+    assert error is not None and Category.MODEL_UNAVAILABLE is error.category
+
+
+def test_auto_mode_makes_no_embeddings(auto: Gateway) -> None:
+    """It chooses among chat models."""
+    with pytest.raises(GatewayError, match="Name an embedding model"):
+        auto.admit_body(user("pro"), Endpoint.EMBEDDINGS, {"model": "auto", "input": "x"})
+
+
+# --- what is noticed ------------------------------------------------------------------------------
+
+
+async def test_where_a_key_comes_from_is_noticed(world: World) -> None:
+    """The operator's too; a key that is none is nobody's."""
+    secret = world.key("ada")
+    await world.gateway.identify(Claims(credential=secret, forwarded_for="203.0.113.7"), "10.0.0.1")
+    await world.gateway.identify(Claims(credential=MASTER_KEY), "127.0.0.1")
+    await refusal(world.gateway.identify(Claims(credential=UNKNOWN_KEY), "10.0.0.1"))
+
+    assert [("ada", "10.0.0.1", "203.0.113.7"), ("operator", "127.0.0.1", None)] == world.noticed.uses
+
+
+async def test_refusals_by_policy_are_noticed(world: World) -> None:
+    """A revoked, an expired, a suspended account's key; a model, a field and an address that are not open."""
+    revoked, expired = world.key("bob"), world.key("cleo", expires_at=NOON + timedelta(hours=1))
+    suspended = world.key("dora")
+    world.accounts.revoke_key(world.key_id(revoked))
+    world.accounts.suspend("dora")
+    world.directory.forget_all()
+    world.clock.advance(hours=1)
+    for secret in (revoked, expired, suspended):
+        await refusal(world.gateway.identify(Claims(credential=secret)))
+    for body in (
+        {"model": "gpt-4"},
+        {"model": "free-flash", "api_base": "x"},
+        {"model": "free-flash", "n": "x"},
+    ):
+        with pytest.raises(GatewayError):
+            world.gateway.admit_body(user(), Endpoint.CHAT, {"messages": HELLO, **body})
+    with pytest.raises(GatewayError):
+        world.gateway.check_access(user(), None, exists=lambda: True)
+
+    assert [
+        ("bob", "KEY_REVOKED"),
+        ("cleo", "KEY_EXPIRED"),
+        ("dora", "ACCOUNT_SUSPENDED"),
+        ("ada", "MODEL_NOT_IN_TIER"),
+        ("ada", "FORBIDDEN_FIELD"),
+        ("ada", "PERMISSION_DENIED"),
+    ] == world.noticed.refusals

@@ -1,10 +1,13 @@
 """A call is admitted, settled and recorded once, also while the store is lost: never over, never phantom."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from scalix_callbacks.adrift import Adrift
+from scalix_callbacks.core.auto import Choice
 from scalix_callbacks.core.bodies import Screened
 from scalix_callbacks.core.breaker import Breaker
 from scalix_callbacks.core.call import Call
@@ -21,6 +24,7 @@ from scalix_callbacks.core.usage import Usage
 from scalix_callbacks.ends import Ends
 from scalix_callbacks.metering import Meter
 from scalix_callbacks.store.errors import StoreLost
+from scalix_callbacks.store.limiter import LEASE_S
 from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
 
@@ -88,9 +92,12 @@ class Desk:
         self.elapsed_s = 0.0
         self.store = Store()
         self.breaker = Breaker(1.0)
-        self.ends = Ends(self.store, self.breaker, elapsed=lambda: self.elapsed_s)
+        self.woken = 0
+        self.ends = Ends(self.store, self.breaker, told=self._wake, elapsed=lambda: self.elapsed_s)
+        self.adrift = Adrift(self.store, self.breaker, elapsed=lambda: self.elapsed_s)
         self.kept: dict[str, Any] = {}
         self.ended: list[Outcome] = []
+        self.shadowed: list[str] = []
         self.meter = Meter(
             self.store,
             MemoryLimiter(MemoryStore(), "w-2", _record, now=lambda: NOW_S),
@@ -98,14 +105,19 @@ class Desk:
             self.breaker,
             TIERS,
             workers=2,
+            adrift=self.adrift,
             keep=lambda record: self.kept.__setitem__(record["call_id"], record),
-            ended=lambda call, outcome, usage: self.ended.append(outcome),
+            ended=lambda call, record, usage: self.ended.append(record.outcome),
             chain_of=lambda caller, model: (),
             max_output_of=lambda name: None,
             prices=PriceTable(PRICES),
+            shadowed=lambda call, by: self.shadowed.append(by.id),
             now_s=lambda: NOW_S,
             elapsed=lambda: self.elapsed_s,
         )
+
+    def _wake(self) -> None:
+        self.woken += 1
 
     async def admit(
         self,
@@ -254,6 +266,33 @@ async def test_an_admission_whose_answer_was_lost_holds_nothing_in_the_end(desk:
     assert ((0, 0, 0) if tier == "free" else (1, 30, 0)) == await desk.used(tier)
 
 
+async def test_a_refused_call_that_was_taken_for_dead_is_charged_nothing(desk: Desk) -> None:
+    """Its admission had come through; another worker gave it up before this one could say it was refused."""
+    desk.store.is_lost_after = True
+    release, other = desk.store.release_unknown, MemoryLimiter(desk.store._store, "w-3", _record)
+
+    async def late(ask: Ask, **about: Any) -> None:
+        await other.reap(now_s=NOW_S + LEASE_S)
+        await release(ask, **about)
+
+    desk.store.release_unknown = late  # type: ignore[method-assign]
+    await refused(desk, "free")
+    await desk.comes_back()
+    given_up, kept = [entry.record for entry in await desk.store.read_outbox(10)]
+
+    assert (0, 0, 0) == await desk.used()
+    assert (given_up["call_id"], 0, "0.000000") == (
+        kept["call_id"],
+        kept["requests_counted"],
+        kept["price_usd"],
+    )
+    assert ("error", "SERVICE_UNAVAILABLE", None) == (
+        kept["outcome"],
+        kept["error_category"],
+        kept["prompt_tokens"],
+    )
+
+
 @pytest.mark.parametrize("lost", ["is_lost", "is_lost_after"])
 async def test_a_call_that_ends_without_the_store_is_settled_when_it_is_back(desk: Desk, lost: str) -> None:
     """Whether or not the lost settlement took effect: once."""
@@ -261,10 +300,19 @@ async def test_a_call_that_ends_without_the_store_is_settled_when_it_is_back(des
     setattr(desk.store, lost, True)
     await desk.meter.settle(call, Outcome.OK, USED)
 
-    assert 1 == desk.ends.waiting
+    assert (1, 0) == (desk.ends.waiting, desk.woken)
     await desk.comes_back()
     assert (1, 30, 0) == await desk.used()
     assert (0, 1) == (desk.ends.waiting, await desk.store.pending())
+    assert 1 == desk.woken
+
+
+async def test_who_drains_is_told_of_each_record(desk: Desk) -> None:
+    """So that nobody has to look all the time."""
+    for _ in range(3):
+        await desk.meter.settle(await desk.admit(), Outcome.OK, USED)
+
+    assert (3, 3) == (desk.woken, await desk.store.pending())
 
 
 async def test_nobody_limits_the_operator(desk: Desk) -> None:
@@ -329,6 +377,24 @@ async def test_a_worker_that_ends_ends_its_calls(desk: Desk) -> None:
     assert ["aborted"] == [record["outcome"] for record in desk.kept.values()]
 
 
+async def test_a_worker_that_ends_releases_what_is_unknown(desk: Desk) -> None:
+    """Once more, after what goes on in the background: else it is charged as if its worker had died."""
+    told: list[str] = []
+
+    async def release_unknown(ask: Ask, **about: Any) -> None:
+        told.append("unheard")
+
+    async def release(**about: Any) -> None:
+        told.append("heard")
+
+    desk.store.is_lost_after = True
+    desk.store.release_unknown, desk.store.release = release_unknown, release  # type: ignore[method-assign]
+    await refused(desk, "free")
+    await desk.meter.finish(5)
+
+    assert ["unheard", "heard"] == told
+
+
 async def test_a_worker_that_ends_tells_what_waits(desk: Desk) -> None:
     """The store came back, and nobody has tried it since."""
     call = await desk.admit()
@@ -349,6 +415,20 @@ async def test_the_record_says_which_attempt_counts(desk: Desk) -> None:
 
     assert [1, 0] == [record["requests_counted"] for record in desk.kept.values()]
     assert (1, 60, 0) == await desk.used()
+
+
+async def test_attempts_count_as_one_request_also_without_the_store(desk: Desk) -> None:
+    """Retries are no new requests, in the counters and in the records."""
+    desk.store.is_lost = True
+    first = await desk.admit("pro", client_request_id="u:attempt-1")
+    second = await desk.admit("pro", client_request_id="u:attempt-2")
+    for call in (first, second):
+        await desk.meter.settle(call, Outcome.OK, USED)
+    await desk.comes_back()
+
+    assert (1, 60, 0) == await desk.used("pro")
+    assert [1, 0] == [record["requests_counted"] for record in desk.kept.values()]
+    assert [True, False] == [entry.is_counted for entry in await desk.store.read_outbox(10)]
 
 
 def budget(nano_usd: int) -> tuple[LimitOverride, ...]:
@@ -406,11 +486,12 @@ async def test_a_fallback_costs_what_the_cheaper_of_both_does(desk: Desk, asked:
 
 
 async def test_a_model_without_a_price_is_charged_nothing_that_is_known(desk: Desk) -> None:
-    """Null, not 0; and what answered has one all the same."""
+    """Null, not 0; and what answered has one all the same, which is spent."""
     await desk.meter.settle(await desk.admit(model="other"), Outcome.OK, USED, model_used="other2")
     await desk.meter.settle(await desk.admit(model="other"), Outcome.OK, USED, model_used="m2")
 
     assert [None, "0.000030"] == [record["price_usd"] for record in desk.kept.values()]
+    assert (30_000, 0) == await spent(desk, 30 * DAY_S)
 
 
 async def test_a_model_without_a_price_is_no_way_around_a_budget(desk: Desk) -> None:
@@ -484,3 +565,101 @@ async def test_a_dead_workers_call_is_charged_what_its_record_says(desk: Desk) -
     assert call.ask is not None
     assert (call.ask.prompt_nano_usd, 0) == await spent(desk)
     assert call.ask.prompt_nano_usd == nano_usd(entry.record["price_usd"])
+
+
+# --- auto mode ------------------------------------------------------------------------------------
+
+
+class Chooser:
+    """Chooses `m2` for whatever is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.heard: list[Any] = []
+
+    def choose(self, name: str, tier: Any, narrowed_to: Any, **how: Any) -> Choice:
+        self.asked.append((name, how))
+        return Choice(name, "m2", "auto: because", ("m",))
+
+    def ended(self, call: Call, outcome: Outcome, *, category: Any, model_used: str | None) -> None:
+        self.heard.append((call.model, outcome, model_used))
+
+
+@pytest.fixture
+def chooser(desk: Desk) -> Chooser:
+    chooser = Chooser()
+    desk.meter._auto = chooser
+    return chooser
+
+
+async def test_the_chosen_model_becomes_the_model_of_the_call(desk: Desk, chooser: Chooser) -> None:
+    """What was asked for stays in the record; whoever learns of models hears how it ended."""
+    call = await desk.admit(model="auto")
+    await desk.meter.settle(call, Outcome.OK, USED, model_used="m2")
+    (record,) = desk.kept.values()
+    told = desk.meter.scalix(call, "m2")["model_selection"]
+
+    assert [("auto", {"prompt_tokens": 9, "is_stream": False, "at_s": NOW_S})] == chooser.asked
+    assert ("auto", "m2") == (record["model_requested"], record["model_used"])
+    assert [("m2", Outcome.OK, "m2")] == chooser.heard
+    assert {
+        "requested": "auto",
+        "recommended": "m2",
+        "used": "m2",
+        "reason": "auto: because",
+        "fallback_options": ["m"],
+    } == told
+
+
+async def test_nobody_pays_more_than_the_chosen_model_costs(desk: Desk, chooser: Chooser) -> None:
+    """`m` is the dearer one: 10 × 2,000 + 20 × 3,000 + 5; `m2` costs 1,000 for each of the 30 tokens."""
+    call = await desk.admit(model="auto")
+    await desk.meter.settle(call, Outcome.OK, USED, model_used="m")
+    told = desk.meter.scalix(call, "m")
+
+    assert "0.000030" == told["cost_usd"]
+    assert ("m2", "m", "fallback") == tuple(
+        told["model_selection"][field] for field in ("recommended", "used", "reason")
+    )
+
+
+async def test_another_try_may_get_another_model(desk: Desk, chooser: Chooser) -> None:
+    """A request is known by what its client sent, not by what was chosen for it."""
+    by_client = {"client_request_id": "x:attempt-1"}
+    first = await desk.admit(model="auto", **by_client)
+    await desk.meter.settle(first, Outcome.ERROR, category=ErrorCategory.PROVIDER_ERROR)
+    chooser.choose = lambda name, *_, **__: Choice(name, "m", "auto: else")  # type: ignore[method-assign]
+    second = await desk.admit(model="auto", client_request_id="x:attempt-2")
+
+    assert first.ask is not None and second.ask is not None
+    assert first.ask.attempt is not None and second.ask.attempt is not None
+    assert first.ask.attempt.body_hash == second.ask.attempt.body_hash
+    assert ("m2", "m") == (first.model, second.model)
+
+
+IN_SHADOW = (
+    LimitOverride(Unit.REQUESTS, HOUR_S, 2, is_shadow=True),
+    LimitOverride(Unit.TOKENS, DAY_S, 100, is_shadow=True),
+)
+
+
+async def test_a_limit_in_shadow_is_told_to_the_operator_alone(desk: Desk) -> None:
+    """The user's answer has no header, no clamp and no prompt of it."""
+    calls = [await desk.admit("pro", limit_overrides=IN_SHADOW) for _ in range(3)]
+    plain = await desk.admit("pro")
+
+    assert ["requests:3600", "tokens:86400", "tokens:86400"] == sorted(desk.shadowed)
+    assert [figure.limit for figure in plain.figures] == [figure.limit for figure in calls[2].figures]
+    assert plain.headers == calls[2].headers
+    assert plain.prompt is calls[2].prompt is None
+
+
+async def test_without_the_store_nobody_asks_what_is_in_shadow(desk: Desk) -> None:
+    """What goes on then is counted when the store is back, and told by no shadow."""
+    desk.store.is_lost = True
+    closed = (replace(IN_SHADOW[0], amount=0),)
+    await desk.meter.settle(await desk.admit("pro", limit_overrides=closed), Outcome.OK, USED)
+    await desk.comes_back()
+
+    assert [] == desk.shadowed
+    assert 1 == (await desk.used("pro"))[0]

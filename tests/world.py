@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from scalix_callbacks.adrift import Adrift
 from scalix_callbacks.core.breaker import Breaker
+from scalix_callbacks.core.caller import Caller
 from scalix_callbacks.core.catalogue import Catalogue, Deployment, Model
 from scalix_callbacks.core.keys import hash_key
+from scalix_callbacks.core.policy import Policy
 from scalix_callbacks.core.tiers import DEFAULT_TIERS, TierTable
 from scalix_callbacks.ends import Ends
 from scalix_callbacks.gateway import Gateway
@@ -66,6 +69,20 @@ class Clock:
         self.moment += timedelta(**by)
 
 
+class Noticed:
+    """A watch that only remembers."""
+
+    def __init__(self) -> None:
+        self.uses: list[tuple[str, str | None, str | None]] = []
+        self.refusals: list[tuple[str, str]] = []
+
+    def used(self, caller: Caller, peer: str | None, forwarded_for: str | None = None) -> None:
+        self.uses.append((caller.id, peer, forwarded_for))
+
+    def refused(self, account_id: str, policy: Policy) -> None:
+        self.refusals.append((account_id, policy.value))
+
+
 class World:
     """A gateway and all it stands on."""
 
@@ -79,6 +96,7 @@ class World:
         self.tiers, self.catalogue = tiers, catalogue
         self.accounts = Accounts(self.engine, now=self.clock)
         self.directory = Directory(self.accounts, self.clock.monotonic)
+        self.noticed = Noticed()
         self.gateway = Gateway(
             master_key=MASTER_KEY,
             tiers=tiers,
@@ -86,6 +104,7 @@ class World:
             callers=self.directory,
             internal_fields=internal_fields(),
             now=self.clock,
+            watch=self.noticed,
         )
         # Without limits: what a caller may ask is proven here, how much is proven elsewhere.
         free_of = {"limits": (), "default_output_tokens": None}
@@ -100,9 +119,10 @@ class World:
             breaker,
             unlimited,
             workers=1,
+            adrift=Adrift(self.limiter, breaker),
             keep=self.records.append,
-            ended=lambda call, outcome, usage: None,
-            chain_of=self.gateway.usable_chain,
+            ended=lambda call, record, usage: None,
+            chain_of=self.gateway.fallback_options,
             max_output_of=lambda name: None,
             now_s=lambda: self.clock().timestamp(),
         )

@@ -26,6 +26,13 @@ def ready_text(
     parts = []
     if settings.is_demo:
         parts.append(_demo_banner(settings, _painter(_WARN, in_colour)))
+    if settings.environment.is_development:
+        parts.append(
+            _painter(_WARN, in_colour)(
+                "DEVELOPMENT: every caller can make its calls fail with X-Scalix-Simulate."
+                " SCALIX_ENV=production ends that."
+            )
+        )
     parts.append(bold(f"Scalix Gateway is ready at {url}"))
     parts.append(tiers_text(settings))
     parts.append(models_text(settings))
@@ -34,6 +41,7 @@ def ready_text(
     parts.append(
         "\n".join(
             (
+                f"Status page      {url}/scalix/",
                 f"Data directory   {settings.data_dir}",
                 f"Log file         {settings.environment.log_file}",
                 f"Master key       {key.place}",
@@ -66,6 +74,11 @@ def models_text(settings: Settings) -> str:
         width = max(map(len, waiting))
         lines.append("Models without credentials, by what they lack:")
         lines += [f"  {missing:<{width}}  {', '.join(names)}" for missing, names in waiting.items()]
+    if settings.unpriced:
+        lines.append(
+            f"Without a price: {', '.join(settings.unpriced)}. Nobody pays for them, and accounts with a"
+            " budget cannot call them; add them to scalix.prices (0: free; null: as it is)."
+        )
     return "\n".join(lines)
 
 
@@ -85,9 +98,10 @@ def _limits(tier: Tier) -> str:
 
 def _limit(limit: Limit) -> str:
     window = {HOUR_S: "hour", DAY_S: "day"}.get(limit.window_s, f"{limit.window_s:,} s")
+    shadow = " (shadow)" if limit.is_shadow else ""
     if limit.unit is Unit.USD:
-        return f"{limit.amount / _NANO:,.2f} USD/{window}"
-    return f"{limit.amount:,} {limit.unit}/{window}"
+        return f"{limit.amount / _NANO:,.2f} USD/{window}{shadow}"
+    return f"{limit.amount:,} {limit.unit}/{window}{shadow}"
 
 
 def _try_it(settings: Settings, url: str, key: KeySource) -> str:

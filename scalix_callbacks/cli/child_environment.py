@@ -4,7 +4,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from scalix_callbacks.core.redis_address import MANY_SCHEMES
 from scalix_callbacks.settings import Settings
+from scalix_callbacks.settings.spans import SPANS_PROTOCOL
 
 LITELLM_DATABASES = ("DATABASE_URL", "DIRECT_URL", "DATABASE_URL_READ_REPLICA")
 """LiteLLM would want Prisma for any of them."""
@@ -17,6 +19,9 @@ QUIET: Mapping[str, str] = {
     "NO_OPENAPI": "True",
     "DISABLE_ADMIN_UI": "True",
     "LITELLM_TELEMETRY": "False",
+    # Of OpenTelemetry: another implementation, and events, which would not pass by `proxy.spans`.
+    "LITELLM_OTEL_V2": "False",
+    "LITELLM_OTEL_INTEGRATION_ENABLE_EVENTS": "False",
 }
 STAY_HOME: Mapping[str, str] = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -37,6 +42,19 @@ FAST: Mapping[str, str] = {
 }
 """What holds LiteLLM up without need; who sets one otherwise wants that."""
 
+STEADY: Mapping[str, str] = {
+    # A model's only deployment rests once this many calls within a minute all failed, so that its fallbacks
+    # answer at once; LiteLLM would ask a dead one a thousand times. (It counts a call once, not each try.)
+    "SINGLE_DEPLOYMENT_TRAFFIC_FAILURE_THRESHOLD": "3",
+}
+"""How LiteLLM's router judges; who sets one otherwise wants that."""
+
+SPANS: Mapping[str, str] = {
+    "OTEL_EXPORTER_OTLP_PROTOCOL": SPANS_PROTOCOL,  # LiteLLM would print them
+    "OTEL_SERVICE_NAME": "scalix-gateway",
+}
+"""Where spans are exported; who sets one otherwise wants that."""
+
 _PLAIN = ("PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV")
 _PLAIN_PREFIXES = ("LC_", "LD_", "PYTHON", "COVERAGE_")
 
@@ -51,7 +69,7 @@ def plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def litellm_environment(values: Mapping[str, str]) -> dict[str, str]:
     """`values` made fit for any process that imports LiteLLM."""
     kept = {name: value for name, value in values.items() if name not in LITELLM_DATABASES}
-    return {**STAY_HOME, **FAST, **kept, **QUIET}
+    return {**STAY_HOME, **FAST, **STEADY, **kept, **QUIET}
 
 
 def worker_environment(
@@ -73,6 +91,8 @@ def worker_environment(
     """
     environment = litellm_environment(values)
     environment.pop("SCALIX_DEMO_URL", None)
+    if redis_url.startswith(MANY_SCHEMES):
+        environment.pop("REDIS_URL", None)  # LiteLLM reads no such address, and would say so in the log
     environment |= {
         "LITELLM_MASTER_KEY": master_key,
         "CONFIG_FILE_PATH": str(settings.config_path),
@@ -92,6 +112,8 @@ def worker_environment(
         # LiteLLM's lists hold characters that an ASCII locale cannot write.
         "PYTHONIOENCODING": "utf-8:backslashreplace",
     }
+    if settings.environment.exports_spans:
+        environment = {**SPANS, **environment}
     return environment
 
 

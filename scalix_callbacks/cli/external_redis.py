@@ -1,33 +1,96 @@
 """Whether a Redis that is not ours can be used."""
 
+from typing import Any
+
 import redis
 import redis.exceptions
+import redis.sentinel
 
 from scalix_callbacks.cli.start_error import StartError
 from scalix_callbacks.core.redact import Redactor
+from scalix_callbacks.core.redis_address import Node, SentinelAddress, cluster_address, sentinel_address
 
 TIMEOUT_S = 3.0
 OLDEST = (6, 2)
+SLOTS = 16_384
+"""Of any cluster."""
 
 
 def check_redis(url: str) -> None:
-    """Asks the Redis at `url` for an answer and its version.
+    """Asks the Redis at `url`, of a cluster every master, for an answer and its version.
 
     Raises:
-        StartError: no answer within 3 s, a refused login, or a version before 6.2.
+        StartError: no answer within 3 s, a refused login, a version before 6.2, a cluster that is not whole.
     """
-    place = Redactor(())(url).partition("?")[0]
+    for server in servers_of(url):
+        _check(server, is_of_cluster=cluster_address(url) is not None)
+
+
+def servers_of(url: str) -> list[str]:
+    """`url` itself; of a cluster, the URLs of all its masters; of Sentinels, that of the master.
+
+    Raises:
+        StartError: none of its nodes tells, or some slots are served by none.
+    """
+    if (sentinels := sentinel_address(url)) is not None:
+        return [_master_of(sentinels)]
+    address = cluster_address(url)
+    if address is None:
+        return [url]
+    for node in address.nodes:
+        place = _place(address.url_of(node))
+        try:
+            with _asking(address.url_of(node)) as client:
+                rows = client.execute_command("CLUSTER SLOTS")
+        except redis.AuthenticationError:
+            raise StartError(
+                f"REDIS_URL: Redis at {place} refuses the login. Correct the user or password."
+            ) from None
+        except redis.ResponseError:
+            raise StartError(
+                f"REDIS_URL: Redis at {place} is of no cluster. Start it with cluster-enabled yes, or write"
+                " redis:// for a stand-alone one."
+            ) from None
+        except (redis.RedisError, OSError, ValueError):
+            continue
+        missing = SLOTS - sum(last + 1 - first for first, last, *_ in rows)
+        if missing:
+            raise StartError(
+                f"REDIS_URL: {missing} of the cluster's {SLOTS} slots are served by no node. Mend the cluster"
+                " (redis-cli --cluster check, then fix)."
+            )
+        masters = {Node(_text(master[0]) or node.host, int(master[1])) for _, _, master, *_ in rows}
+        return [address.url_of(master) for master in sorted(masters)]
+    raise StartError(
+        f"REDIS_URL: no node of the cluster at {_place(url)} answers within {TIMEOUT_S:.0f} s. Start it, or"
+        " correct the addresses."
+    )
+
+
+def _master_of(address: SentinelAddress) -> str:
+    sentinels = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]  # redis-py's
+        [(node.host, node.port) for node in address.nodes],
+        sentinel_kwargs={"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S, "retry": None},
+    )
     try:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=None,
-            single_connection_client=True,
-        )
-        with client:
+        host, port = sentinels.discover_master(address.service)  # type: ignore[no-untyped-call]
+    except (redis.RedisError, OSError, ValueError):
+        raise StartError(
+            f"REDIS_URL: no Sentinel knows a master {address.service!r} that works. Start them, or correct"
+            " the addresses and the name."
+        ) from None
+    finally:
+        for each in sentinels.sentinels:
+            each.close()
+    return address.url_of(Node(_text(host), int(port)))
+
+
+def _check(url: str, *, is_of_cluster: bool) -> None:
+    place = _place(url)
+    try:
+        with _asking(url) as client:
             client.ping()
-            version = _version(client)
+            info = _info(client)
     except redis.AuthenticationError:
         raise StartError(
             f"REDIS_URL: Redis at {place} refuses the login. Correct the user or password."
@@ -41,20 +104,53 @@ def check_redis(url: str) -> None:
             f"REDIS_URL: Redis at {place} refuses PING ({type(error).__name__}). Check its address and state."
         ) from None
     except (redis.RedisError, OSError, ValueError):
+        if is_of_cluster:
+            raise StartError(
+                f"REDIS_URL: the cluster's node {place} does not answer within {TIMEOUT_S:.0f} s. Start it,"
+                " or have it announce an address that this machine reaches (cluster-announce-ip)."
+            ) from None
         raise StartError(
             f"REDIS_URL: no Redis answers at {place} within {TIMEOUT_S:.0f} s. Start it, correct the address,"
             " or unset it to use the embedded one."
         ) from None
+    if info.get("redis_mode") == "cluster" and not is_of_cluster:
+        raise StartError(
+            f"REDIS_URL: Redis at {place} is a node of a cluster. Write redis+cluster:// with some of its"
+            " nodes."
+        )
+    version = _version(info)
     if version is not None and version < OLDEST:
         found, needed = (".".join(map(str, v)) for v in (version, OLDEST))
         raise StartError(f"REDIS_URL: Redis at {place} is {found}, {needed} is needed. Upgrade it.")
 
 
-def _version(client: redis.Redis) -> tuple[int, ...] | None:
-    """None where this user may not ask."""
+def _text(told: bytes | str | None) -> str:
+    return told.decode() if isinstance(told, bytes) else told or ""
+
+
+def _place(url: str) -> str:
+    return Redactor(())(url).partition("?")[0]
+
+
+def _asking(url: str) -> redis.Redis:
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=None,
+        single_connection_client=True,
+    )
+
+
+def _info(client: redis.Redis) -> dict[str, Any]:
+    """Empty where this user may not ask."""
     try:
-        info = client.info("server")
+        told: Any = client.info("server")
     except redis.exceptions.NoPermissionError:
-        return None
+        return {}
+    return dict(told)
+
+
+def _version(info: dict[str, Any]) -> tuple[int, ...] | None:
     parts = str(info.get("redis_version", "")).split(".")[:2]
     return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else None

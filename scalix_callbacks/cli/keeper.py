@@ -10,8 +10,10 @@ import signal
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
+from scalix_callbacks.access_log import MARK
 from scalix_callbacks.cli.data_dir import DataDir
 from scalix_callbacks.cli.embedded_redis import EmbeddedRedis, remove_socket, why_it_ended
 from scalix_callbacks.cli.file_lock import is_free, take
@@ -46,10 +48,25 @@ def main() -> int:
         return _give_up(
             f"LITELLM_LOG_FILE: cannot write {task.log_file} ({error.strerror}). Name another file."
         )
+    try:
+        access_log = LogFile(Path(task.access_log)) if task.access_log else log_file
+    except OSError as error:
+        return _give_up(
+            f"SCALIX_ACCESS_LOG: cannot write {task.access_log} ({error.strerror}). Name another file."
+        )
     lock = take(DataDir(Path(task.data_dir)).keeper_lock, LOCK_TIMEOUT_S)
     if lock is None:
         return _give_up(f"{task.data_dir}: an earlier Redis on this directory does not end. End it by hand.")
-    return _Keeper(task, lock, LogSink(log_file.write, Redactor(task.secrets))).run()
+    return _Keeper(task, lock, LogSink(_sorted(log_file, access_log), Redactor(task.secrets))).run()
+
+
+def _sorted(log_file: LogFile, access_log: LogFile) -> Callable[[str], None]:
+    """Lines of calls to their file, all others to the log."""
+
+    def write(line: str) -> None:
+        (access_log if line.startswith(MARK) else log_file).write(line)
+
+    return write
 
 
 class _Keeper:
@@ -131,7 +148,8 @@ class _Keeper:
     def _bury_redis(self, code: int) -> str | None:
         reason = why_it_ended(code, self._forget_redis(), self._folder)
         self._sink.feed_line(f"keeper: Redis ended by itself. {reason}")
-        self._redis_deaths.append(time.monotonic())
+        if not self._redis_answers:  # one that did answer is started again, however often it is killed
+            self._redis_deaths.append(time.monotonic())
         was_never_up = code > 0 and not self._redis_answers
         is_loop = len(self._redis_deaths) == MAX_DEATHS and (
             self._redis_deaths[-1] - self._redis_deaths[0] < DEATHS_WINDOW_S

@@ -11,6 +11,7 @@ class KeeperTask:
     Attributes:
         log_pipe: the file descriptor everybody's output comes from.
         secrets: values to keep out of the log. Here, for arguments can be read by every user.
+        access_log: where lines of calls go; None: into the log.
         redis_server, redis_socket: None: no Redis of our own.
     """
 
@@ -20,6 +21,7 @@ class KeeperTask:
     secrets: tuple[str, ...]
     redis_server: str | None
     redis_socket: str | None
+    access_log: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

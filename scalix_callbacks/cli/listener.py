@@ -1,12 +1,17 @@
 """The listening socket, bound before anything else is started."""
 
+import ctypes
 import errno
 import socket
+import struct
+import sys
+from contextlib import suppress
 from ipaddress import ip_address
 
 from scalix_callbacks.cli.start_error import StartError
 
 BACKLOG = 2_048
+_SO_ATTACH_FILTER = 26
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -29,6 +34,26 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         raise StartError(_sentence(error, host, port)) from None
     return listener
+
+
+def begin_no_more(listener: socket.socket) -> None:
+    """Has the kernel pass over new connections, while those begun before still get through to be accepted.
+
+    Closing a listener resets whatever waits in its queue, and a load balancer cannot tell whether a request
+    that it had sent there was carried out. Who comes now tries again within a second, and is then refused in
+    a way that says so: by a closed port. Linux alone can do it; elsewhere nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    # A classic BPF program over the TCP header: drops what has SYN and no ACK among its flags.
+    steps = [(0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFF)]
+    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+    with suppress(OSError):
+        listener.setsockopt(
+            socket.SOL_SOCKET,
+            _SO_ATTACH_FILTER,
+            struct.pack("@HP", len(steps), ctypes.addressof(program)),
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -161,6 +161,7 @@ class _Start:
             tuple(sorted(hidden)),
             redis_server,
             str(redis_socket) if redis_socket else None,
+            str(environment.access_log) if environment.access_log else None,
         )
         keeper = KeeperHandle(task, log.write_end, note)
         self._stack.callback(keeper.end)
@@ -187,7 +188,7 @@ class _Start:
                     started_at=self._started_at,
                     log_file=str(environment.log_file),
                     is_demo=self._settings.is_demo,
-                    shutdown_timeout_s=environment.shutdown_timeout_s,
+                    shutdown_timeout_s=environment.shutdown_timeout_s + environment.readiness_grace_s,
                     is_ready=self._is_ready,
                     workers=supervisor.worker_pids,
                     keeper_pid=keeper.pid,
@@ -328,6 +329,7 @@ class _Start:
             listener,
             self._data_dir.path,
             environment.shutdown_timeout_s,
+            environment.readiness_grace_s,
             must_be_well=any(model.is_ready for model in self._settings.catalogue.models),
             hangup_stops=self._background is None and self._console.is_terminal,
         )

@@ -13,10 +13,10 @@ from typing import Protocol
 from uvicorn import Config
 
 from scalix_callbacks.cli.health import Answer, ask_health
-from scalix_callbacks.cli.listener import local_address
+from scalix_callbacks.cli.listener import begin_no_more, local_address
 from scalix_callbacks.cli.start_error import StartError
 from scalix_callbacks.cli.stop_signals import StopSignals
-from scalix_callbacks.cli.worker import Health, Worker
+from scalix_callbacks.cli.worker import LINGER_S, Health, Worker
 
 TICK_S = 0.2
 MAX_DEATHS = 5
@@ -24,6 +24,8 @@ DEATHS_WINDOW_S = 120.0
 """Wide, for one start takes 10 s: five failed ones in a row must fall into it."""
 HEALTHY_WITHIN_S = 30.0
 """How long workers that serve may say that they are not well, at the start."""
+SETTLE_S = 0.1
+"""How long the workers have to accept the connections that were begun, before the port is closed."""
 FLUSH_S = 15.0
 """What a stopping worker may take, after its calls, to hand in what it holds."""
 
@@ -42,6 +44,7 @@ class Serving:
     Attributes:
         config: uvicorn's, with the number of workers in it.
         shutdown_timeout_s: how long a stop waits for calls in flight.
+        readiness_grace_s: for how long before that it says that it is not ready, and still serves.
         must_be_well: GET /v1/health has to say 200 before it counts as started, not just anything.
         hangup_stops: SIGHUP means that the terminal is gone; else it asks for new workers, one by one.
     """
@@ -50,6 +53,7 @@ class Serving:
     listener: socket
     data_dir: Path
     shutdown_timeout_s: float
+    readiness_grace_s: float
     must_be_well: bool
     hangup_stops: bool
 
@@ -86,6 +90,11 @@ class Supervisor:
         self._unwell_since: float | None = None
 
     @property
+    def _linger_s(self) -> float:
+        """Part of the grace: the last of it, in which nobody new is served."""
+        return min(LINGER_S, self._serving.readiness_grace_s)
+
+    @property
     def worker_pids(self) -> list[int]:
         return [worker.pid for worker in self._all() if worker.pid is not None]
 
@@ -111,6 +120,7 @@ class Supervisor:
                 if not self._is_ready and self._is_well():
                     self._is_ready = True
                     on_ready()
+            self._announce()
             self._drain()
         finally:
             self._kill()
@@ -161,13 +171,16 @@ class Supervisor:
         code = worker.exitcode or 0
         if not self._is_ready and code > 0:
             raise StartError("A worker failed to start.", wants_log=True)
-        self._deaths.append(now)
+        if not worker.is_serving:  # whoever did serve is replaced, however often it is killed
+            self._deaths.append(now)
         ending = f"by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         if self._may_replace(now):
             self._note(f"Worker {worker.pid} died ({ending}); a new one takes its place.")
             return self._new_worker()
         if not any(other is not None and other.is_serving for other in self._workers if other is not worker):
-            raise StartError(f"Workers die again and again, the last one {ending}.", wants_log=True)
+            raise StartError(
+                f"Workers die again and again before they serve, the last one {ending}.", wants_log=True
+            )
         self._note(
             f"Worker {worker.pid} died ({ending}), one of too many; its place stays empty for a while."
         )
@@ -214,7 +227,24 @@ class Supervisor:
 
     # The end
 
+    def _announce(self) -> None:
+        """Lets load balancers see that it will end, while whoever still comes is served."""
+        deadline = time.monotonic() + self._serving.readiness_grace_s - self._linger_s - SETTLE_S
+        if not self._is_ready or not self._serving.readiness_grace_s:
+            return
+        for worker in self._all():
+            if worker.is_serving:
+                worker.announce_stop()
+        while time.monotonic() < deadline:
+            self._wait()
+            if self._signals.take():
+                return
+            self._look_after_foundations()
+
     def _drain(self) -> None:
+        if self._serving.readiness_grace_s:
+            begin_no_more(self._serving.listener)
+            time.sleep(SETTLE_S)
         # Ours too, or new callers would wait in a queue that nobody serves.
         self._serving.listener.close()
         now = time.monotonic()
@@ -244,7 +274,9 @@ class Supervisor:
 
     def _new_worker(self) -> Worker:
         serving = self._serving
-        worker = Worker(serving.config, [serving.listener], serving.data_dir, time.monotonic())
+        worker = Worker(
+            serving.config, [serving.listener], serving.data_dir, time.monotonic(), self._linger_s
+        )
         worker.start()
         return worker
 

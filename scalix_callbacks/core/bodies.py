@@ -12,13 +12,15 @@ from typing import Any
 
 import orjson
 
+from scalix_callbacks.core.caching import cache_problem
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
+from scalix_callbacks.core.messages import MAX_MESSAGES, messages_problem
+from scalix_callbacks.core.policy import ForbiddenField
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.tiers import Feature
 
 MAX_DEPTH = 64
 MAX_NODES = 500_000
-MAX_MESSAGES = 5_000
 MAX_MODEL_NAME = 200
 MAX_CHOICES = 8
 MAX_PROMPTS = 20
@@ -33,9 +35,8 @@ class Screened:
     """A body that may go on.
 
     Attributes:
-        body: the fields let through, in the order given.
-        model: the public model name asked for.
-        options: `scalix_options`, for the pack alone; never part of `body`.
+        body, model: the fields let through, in the order given, and the public model name asked for.
+        options, cache: `scalix_options` and `cache`, for the pack alone; never part of `body`.
         dropped: the features the caller's tier lacks, with whose fields it came.
     """
 
@@ -44,6 +45,7 @@ class Screened:
     is_stream: bool
     options: Mapping[str, Any] | None
     dropped: tuple[Feature, ...] = ()
+    cache: Mapping[str, Any] | None = None
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:
@@ -92,12 +94,12 @@ def screen(
         elif keep_unknown and name not in _ours:
             kept[name] = value
         elif name not in DROPPED and (name in internal or is_internal(name)):
-            raise invalid(f"The field {_shown(name)} is not open to callers. Remove it.", param=_shown(name))
+            raise ForbiddenField(_shown(name))
     for name in _REQUIRED[endpoint]:
         if name not in kept:
             raise invalid(f"{name} is missing. Add it.", param=name)
-    options = _options(body, kept)
-    return Screened(kept, kept["model"], kept.get("stream") is True, options)
+    options, cache = _options(body, kept), kept.pop("cache", None)
+    return Screened(kept, kept["model"], kept.get("stream") is True, options, cache=cache)
 
 
 DROPPED = frozenset(
@@ -111,8 +113,7 @@ DROPPED = frozenset(
         "prompt_cache_retention",
     }
 )
-"""Fields of the public APIs that are harmless to send and not passed on: they identify people to a
-provider, make it keep the call, or raise its price."""
+"""Harmless, and not passed on: they identify people, make a provider keep a call, or raise its price."""
 
 _INTERNAL = frozenset(
     {
@@ -164,7 +165,7 @@ def _options(body: Mapping[str, Any], kept: dict[str, Any]) -> Mapping[str, Any]
     """Takes `scalix_options`, and a top-level `files`, out of the body."""
     options = dict(kept.pop("scalix_options", None) or {})
     if (files := kept.pop("files", None)) is not None:
-        options.setdefault("files", files)
+        options["files"] = options.get("files") or files
     return options or None
 
 
@@ -258,41 +259,6 @@ def _either(first: Check, second: Check) -> Check:
 def _model(value: Any) -> str | None:
     fits = isinstance(value, str) and value.strip() and len(value) <= MAX_MODEL_NAME and value.isprintable()
     return None if fits else f"the name of a model, a text of at most {MAX_MODEL_NAME} printable characters"
-
-
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_NO_CONTENT_ROLES = frozenset({"assistant", "tool", "function"})
-
-
-def _messages(value: Any) -> str | None:
-    if not isinstance(value, list) or not 1 <= len(value) <= MAX_MESSAGES:
-        return f"a list of 1 to {MAX_MESSAGES} messages"
-    for i, message in enumerate(value):
-        if not isinstance(message, dict):
-            return f"a list of objects; entry {i} is none"
-        role = message.get("role")
-        if not isinstance(role, str) or role not in _ROLES:
-            return (
-                f"a list of messages with a role of {', '.join(sorted(_ROLES))}; entry {i} has none of them"
-            )
-        if (problem := _content(message.get("content"), role)) is not None:
-            return f"{problem}; entry {i} is not"
-        calls = message.get("tool_calls")
-        if calls is not None and not (
-            isinstance(calls, list) and all(isinstance(call, dict) for call in calls)
-        ):
-            return f"a list of messages whose tool_calls are a list of objects; entry {i} has others"
-    return None
-
-
-def _content(content: Any, role: str) -> str | None:
-    if isinstance(content, str) or (content is None and role in _NO_CONTENT_ROLES):
-        return None
-    if isinstance(content, list) and content:
-        if all(isinstance(part, dict) and isinstance(part.get("type"), str) for part in content):
-            return None
-        return "a list of messages whose content parts are objects with a type"
-    return "a list of messages whose content is a text or a list of parts"
 
 
 def _input(value: Any) -> str | None:
@@ -391,11 +357,11 @@ _completion: dict[str, Check] = {
     **_common,
     **_sampling,
     "stream_options": _object,
+    "cache": cache_problem,
     "n": _integer(1, MAX_CHOICES),
     "max_tokens": _output_tokens,
     "stop": _stop,
-    "presence_penalty": _number(-2, 2),
-    "frequency_penalty": _number(-2, 2),
+    **dict.fromkeys(("presence_penalty", "frequency_penalty"), _number(-2, 2)),
     "logit_bias": _logit_bias,
     "seed": _integer(-(2**63), 2**63 - 1),
 }
@@ -405,7 +371,7 @@ _FIELDS: Mapping[Endpoint, Mapping[str, Check]] = {
     Endpoint.CHAT: {
         **_completion,
         **_ours,
-        "messages": _messages,
+        "messages": messages_problem,
         "max_completion_tokens": _output_tokens,
         "max_output_tokens": _output_tokens,
         "logprobs": _bool,
@@ -444,6 +410,7 @@ _FIELDS: Mapping[Endpoint, Mapping[str, Check]] = {
         "input": _input,
         "instructions": _text(10_000_000),
         "max_output_tokens": _output_tokens,
+        "include": _list_of(_text(100), 20, "texts"),
         "tools": _tools,
         "tool_choice": _either(_text(64), _object),
         "parallel_tool_calls": _bool,
@@ -459,7 +426,7 @@ _FIELDS: Mapping[Endpoint, Mapping[str, Check]] = {
     Endpoint.MESSAGES: {
         **_common,
         **_sampling,
-        "messages": _messages,
+        "messages": messages_problem,
         "max_tokens": _output_tokens,
         "system": _either(_text(10_000_000), _list_of(_object, 1_000, "objects")),
         "stop_sequences": _list_of(_text(1_000), 16, "texts"),

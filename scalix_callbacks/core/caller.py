@@ -1,6 +1,6 @@
 """Who is calling: the result of authentication, and all that later steps may know of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from scalix_callbacks.core.tiers import LimitOverride, Tier, TierTable
@@ -28,6 +28,7 @@ class Caller:
         key_hash: SHA-256 of the API key, hex; None for the master key, also where it acts for a named user.
         models: patterns that narrow the tier's models; None: the whole tier.
         limit_overrides: of the account, whatever its tier.
+        created_at_s: since when there is the account, Unix time; None: there is none.
         recorded_user: the `user` an operator named beside an `X-Scalix-Key`; recorded, never limited.
     """
 
@@ -39,6 +40,7 @@ class Caller:
     models: tuple[str, ...] | None = None
     limit_overrides: tuple[LimitOverride, ...] = ()
     recorded_user: str | None = None
+    created_at_s: float | None = field(default=None, compare=False)
 
     def tier_in(self, tiers: TierTable) -> Tier | None:
         """The tier with this account's own limits; None for the operator's own calls, which have none."""

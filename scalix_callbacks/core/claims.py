@@ -1,10 +1,12 @@
 """What a request says of its sender, taken from headers alone; nothing here is verified yet."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scalix_callbacks.core.errors import invalid
 from scalix_callbacks.core.keys import is_key_shaped
+from scalix_callbacks.core.redact import Redactor
 from scalix_callbacks.core.routes import Endpoint, Route
 
 _SECRET_QUERY_NAMES = frozenset(
@@ -28,7 +30,20 @@ _SECRET_QUERY_NAMES = frozenset(
     }
 )
 _SECRET_PREFIXES = ("sk-", "bearer ")
+_without_keys = Redactor(())
 _MAX_CREDENTIAL = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """`X-Scalix-Client`, `-Version` and `-Session`: for traces and logs alone, bounded and cleaned."""
+
+    client: str | None = None
+    version: str | None = None
+    session: str | None = None
+
+
+NOBODY = Sender()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,10 @@ class Claims:
         user_key, user_id, user_tier: `X-Scalix-Key`, `X-User-ID`, `X-User-Tier`; an operator's to use.
         is_desktop_app: `X-Scalix-Client: desktop-app`.
         client_request_id: `X-Scalix-Request-Id` as sent, bounded.
+        cache_control: `Cache-Control` as sent, bounded.
+        forwarded_for: the end of `X-Forwarded-For`, which anybody may have written.
+        sender: what its program says of itself.
+        simulate: `X-Scalix-Simulate` as sent, bounded; heeded in development alone.
     """
 
     credential: str | None = None
@@ -49,6 +68,15 @@ class Claims:
     user_tier: str | None = None
     is_desktop_app: bool = False
     client_request_id: str | None = None
+    cache_control: str | None = None
+    forwarded_for: str | None = None
+    sender: Sender = NOBODY
+    simulate: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """It says nothing of who sends it."""
+        return not (self.credential or self.user_key or self.user_id or self.user_tier)
 
 
 def read_claims(headers: Iterable[tuple[bytes, bytes]], route: Route | None) -> Claims:
@@ -60,8 +88,13 @@ def read_claims(headers: Iterable[tuple[bytes, bytes]], route: Route | None) -> 
     found: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name = raw_name.decode("latin-1").lower()
-        if name in _READ:
-            if name in found:
+        if name in _TOLD:
+            found.setdefault(name, raw_value.decode("latin-1").strip())
+        elif name in _READ:
+            if name in _LISTS and name in found:
+                # Proxies add one of their own; together they are one list (RFC 9110, 5.3).
+                raw_value = found[name].encode("latin-1") + b"," + raw_value
+            elif name in found:
                 raise invalid(f"The header {name} stands twice. Send it once.", param=name)
             found[name] = raw_value.decode("latin-1").strip()
     credential = _bearer(found.get("authorization"))
@@ -73,8 +106,27 @@ def read_claims(headers: Iterable[tuple[bytes, bytes]], route: Route | None) -> 
         user_id=_utf8(found.get("x-user-id")),
         user_tier=found.get("x-user-tier"),
         is_desktop_app=found.get("x-scalix-client") == "desktop-app",
-        client_request_id=(found.get("x-scalix-request-id") or "")[:128] or None,
+        # It is kept, so that a key which somebody put there must not be in it.
+        client_request_id=_without_keys((found.get("x-scalix-request-id") or "")[:512])[:128] or None,
+        cache_control=(found.get("cache-control") or "")[:256] or None,
+        forwarded_for=(found.get("x-forwarded-for") or "")[-512:] or None,
+        sender=_sender(found),
+        simulate=(found.get("x-scalix-simulate") or "")[:64] or None,
     )
+
+
+def _sender(found: Mapping[str, str]) -> Sender:
+    client, version, session = (found.get(f"x-scalix-{name}") for name in ("client", "version", "session"))
+    if client is None and version is None and session is None:
+        return NOBODY
+    return Sender(_cleaned(client), _cleaned(version), _cleaned(session))
+
+
+def _cleaned(value: str | None) -> str | None:
+    """Without what no such word holds. A key that somebody put there is left out as a whole."""
+    if not value or _is_secret(value):
+        return None
+    return _UNCLEAN.sub("", value[:256])[:_MAX_TOLD] or None
 
 
 _READ = frozenset(
@@ -86,8 +138,16 @@ _READ = frozenset(
         "x-user-tier",
         "x-scalix-client",
         "x-scalix-request-id",
+        "cache-control",
+        "x-forwarded-for",
+        "x-scalix-simulate",
     }
 )
+_LISTS = frozenset({"cache-control", "x-forwarded-for", "x-scalix-simulate"})
+_TOLD = frozenset({"x-scalix-version", "x-scalix-session"})
+"""They decide nothing, so nothing is refused for them."""
+_MAX_TOLD = 64
+_UNCLEAN = re.compile(r"[^A-Za-z0-9._:/+-]+")
 
 
 def refuse_query_credentials(query: Iterable[tuple[str, str]]) -> None:

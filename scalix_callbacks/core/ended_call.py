@@ -13,6 +13,7 @@ def record_of(
     outcome: Outcome,
     usage: Usage,
     *,
+    is_counted: bool,
     category: ErrorCategory | None,
     model_used: str | None,
     provider: str | None,
@@ -23,6 +24,7 @@ def record_of(
 
     Args:
         usage: of the provider, or estimated.
+        is_counted: whether it counts as a request, as far as is known.
         provider_cost_nano_usd: None: not known. What the user pays stands in the call.
         now_s: when it ended, Unix time.
     """
@@ -35,7 +37,7 @@ def record_of(
         user_id=call.caller.id,
         tier=call.caller.tier,
         endpoint=call.endpoint,
-        model_requested=call.model or "",
+        model_requested=call.model_requested,
         model_used=model_used,
         provider=provider,
         prompt_tokens=usage.prompt_tokens,
@@ -44,7 +46,7 @@ def record_of(
         reasoning_tokens=usage.reasoning_tokens,
         provider_cost_nano_usd=provider_cost_nano_usd,
         price_nano_usd=call.price_nano_usd,
-        requests_counted=int(outcome is not Outcome.ERROR),
+        requests_counted=int(is_counted),
         outcome=outcome,
         error_category=category,
         duration_ms=_ms_since(call.started_at_s, now_s),

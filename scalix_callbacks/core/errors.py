@@ -44,6 +44,19 @@ class ErrorCategory(StrEnum):
     INTERNAL = "INTERNAL"
 
 
+OF_MODELS = frozenset(
+    {
+        ErrorCategory.MODEL_UNAVAILABLE,
+        ErrorCategory.PROVIDER_RATE_LIMITED,
+        ErrorCategory.PROVIDER_AUTH,
+        ErrorCategory.PROVIDER_ERROR,
+        ErrorCategory.PROVIDER_TIMEOUT,
+        ErrorCategory.NETWORK_ERROR,
+    }
+)
+"""The failures that a model is held responsible for; of the others any model would have had the same."""
+
+
 class Action(StrEnum):
     """What the app can offer its user to do next; each is a button in its error box."""
 
@@ -69,7 +82,8 @@ _ACTION_LABELS = {
 class ErrorKind:
     """One row of the table: what every error of a category has in common.
 
-    `type` is OpenAI's word for it. `retryable`: the same request may succeed later, unchanged.
+    `type` is OpenAI's word for it. `retryable`: the same request may succeed later, unchanged. Clients
+    that read the status alone (the app) retry 408, 409, 429 and 5xx all the same.
     `may_fall_back`: another model may be tried for it.
     """
 
@@ -110,7 +124,8 @@ TABLE: Mapping[ErrorCategory, ErrorKind] = {
         False,
         False,
         "Not allowed",
-        "This key may not use this address. Use the operator's key for it.",
+        "This address is for the operator of this gateway, and this key is a user's. Use the operator's key"
+        " for it, or check the address in Settings.",
         (_S,),
     ),
     ErrorCategory.ACCOUNT_SUSPENDED: ErrorKind(
@@ -137,7 +152,7 @@ TABLE: Mapping[ErrorCategory, ErrorKind] = {
         False,
         False,
         "Unknown model",
-        "There is no such model here. GET /v1/models lists the ones you may use.",
+        "There is no model of this name here. Choose another one; `GET /v1/models` lists those you may use.",
         (_A,),
     ),
     ErrorCategory.NOT_FOUND: ErrorKind(
@@ -146,8 +161,8 @@ TABLE: Mapping[ErrorCategory, ErrorKind] = {
         False,
         False,
         "Not found",
-        "There is nothing at this address. Check the path of the request.",
-        (),
+        "There is nothing at this address. Check the server's address in Settings, or the request's path.",
+        (_S,),
     ),
     ErrorCategory.METHOD_NOT_ALLOWED: ErrorKind(
         405,
@@ -155,8 +170,9 @@ TABLE: Mapping[ErrorCategory, ErrorKind] = {
         False,
         False,
         "Method not allowed",
-        "This address does not take this HTTP method. The Allow header names those it takes.",
-        (),
+        "This address does not take this HTTP method. Use one that the Allow header names, or check the"
+        " server's address in Settings.",
+        (_S,),
     ),
     ErrorCategory.INVALID_REQUEST: ErrorKind(
         400,
@@ -164,8 +180,8 @@ TABLE: Mapping[ErrorCategory, ErrorKind] = {
         False,
         False,
         "Invalid request",
-        "The request could not be understood. Correct it and send it again.",
-        (_S,),
+        "Something in this request is not accepted. Correct it and send it again, or choose another model.",
+        (_S, _A),
     ),
     ErrorCategory.REQUEST_TOO_LARGE: ErrorKind(
         413,
@@ -191,7 +207,7 @@ TABLE: Mapping[ErrorCategory, ErrorKind] = {
         False,
         True,
         "Conversation too long",
-        "The conversation is longer than this model can read. Shorten it or choose a model"
+        "The conversation is longer than this model can read. Shorten it, start a new one or choose a model"
         " with a larger context.",
         (_A,),
     ),
@@ -221,7 +237,7 @@ TABLE: Mapping[ErrorCategory, ErrorKind] = {
         False,
         "Budget used up",
         "ExceededBudget: the budget of this account is used up. Raise it or wait until it resets.",
-        (_U, _S),
+        (_G, _U, _S),
     ),
     ErrorCategory.CONFLICT: ErrorKind(
         409,
@@ -229,7 +245,7 @@ TABLE: Mapping[ErrorCategory, ErrorKind] = {
         False,
         False,
         "Conflict",
-        "The request contradicts an earlier one. Send it with a new id.",
+        "This request contradicts another one of yours. Look at what the other one did, then try again.",
         (_R,),
     ),
     ErrorCategory.MODEL_UNAVAILABLE: ErrorKind(
@@ -256,8 +272,8 @@ TABLE: Mapping[ErrorCategory, ErrorKind] = {
         False,
         True,
         "Provider refused the gateway",
-        "The model's provider refused this gateway's credentials; your own key is fine."
-        " Choose another model; the operator must renew the credentials.",
+        "The model's provider refused this gateway's own credentials; your key is fine. Choose another model,"
+        " and tell the operator of this gateway to renew them.",
         (_A,),
     ),
     ErrorCategory.PROVIDER_ERROR: ErrorKind(
@@ -284,7 +300,7 @@ TABLE: Mapping[ErrorCategory, ErrorKind] = {
         True,
         True,
         "Network error",
-        "The connection to the model's provider failed. Try again in a moment.",
+        "The connection to the model's provider failed. Try again in a moment or choose another model.",
         (_R, _A, _O),
     ),
     ErrorCategory.OVERLOADED: ErrorKind(
@@ -321,7 +337,7 @@ TABLE: Mapping[ErrorCategory, ErrorKind] = {
         True,
         False,
         "Something went wrong",
-        "Something went wrong inside the gateway. Try again; if it stays, report the request id.",
+        "Something went wrong inside the gateway. Try again; if it stays, report this to its operator.",
         (_R,),
     ),
 }
@@ -338,6 +354,7 @@ class GatewayError(Exception):
         message: replaces the row's sentence; for people, with the next step in it, and without any
             key, prompt or provider address.
         param: the request field at fault, as the client wrote it.
+        is_retryable: instead of the row's `retryable`, where this one differs; None: as the row says.
         retry_after_s: seconds until the same request would be admitted; None: not known.
         upgrade_url: where the `upgrade` action leads; without it that action is left out.
         limit: the limit that refused, in the form of spec D3.
@@ -350,6 +367,7 @@ class GatewayError(Exception):
         message: str | None = None,
         *,
         param: str | None = None,
+        is_retryable: bool | None = None,
         retry_after_s: float | None = None,
         upgrade_url: str | None = None,
         limit: Mapping[str, Any] | None = None,
@@ -359,6 +377,7 @@ class GatewayError(Exception):
         self.kind = TABLE[category]
         self.message = message or self.kind.message
         self.param = param
+        self.is_retryable = self.kind.retryable if is_retryable is None else is_retryable
         self.retry_after_s = retry_after_s
         self.upgrade_url = upgrade_url
         self.limit = limit
@@ -381,13 +400,13 @@ def render(error: GatewayError, request_id: str | None) -> dict[str, Any]:
     `retry_after_s` is in whole seconds, rounded up; None where waiting is not the answer.
     """
     body: dict[str, Any] = {
-        "message": error.message,
+        "message": _message(error, request_id),
         "title": error.kind.title,
         "type": error.kind.type,
         "param": error.param,
         "code": error.category.value,
         "category": error.category.value,
-        "retryable": error.kind.retryable,
+        "retryable": error.is_retryable,
         "retry_after_s": None if error.retry_after_s is None else ceil(error.retry_after_s),
         "request_id": request_id,
         "actions": [_action(action, error) for action in error.kind.actions if _is_offered(action, error)],
@@ -403,13 +422,26 @@ def response_headers(error: GatewayError) -> dict[str, str]:
     if error.retry_after_s is not None:
         headers["retry-after"] = str(ceil(error.retry_after_s))
         headers["retry-after-ms"] = str(ceil(error.retry_after_s * 1000))
-    if not error.kind.retryable or (error.retry_after_s or 0) > POINTLESS_WAIT_S:
+    if not error.is_retryable or (error.retry_after_s or 0) > POINTLESS_WAIT_S:
         headers["x-should-retry"] = "false"
     return headers
 
 
+def _message(error: GatewayError, request_id: str | None) -> str:
+    """With the request id where the next step is to report it: the app shows its user nothing but this."""
+    if error.category is not ErrorCategory.INTERNAL or request_id is None or request_id in error.message:
+        return error.message
+    return f"{error.message} Request id: `{request_id}`."
+
+
 def _is_offered(action: Action, error: GatewayError) -> bool:
-    return action is not Action.UPGRADE or error.upgrade_url is not None
+    match action:
+        case Action.UPGRADE:
+            return error.upgrade_url is not None
+        case Action.RETRY:
+            return error.is_retryable or not error.kind.retryable
+        case _:
+            return True
 
 
 def _action(action: Action, error: GatewayError) -> dict[str, str]:

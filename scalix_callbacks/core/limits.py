@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Limit, Tier, Unit
+from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Tier, Unit
 
 LEAST_OUTPUT_TOKENS = 256
 """Fewer are not worth a call that asks for more (spec C4)."""
@@ -19,16 +19,20 @@ _COUNTED_ALWAYS = ((Unit.REQUESTS, HOUR_S), (Unit.REQUESTS, DAY_S), (Unit.TOKENS
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """One thing that is counted for an account; `amount` None: not limited."""
+    """One thing that is counted for an account; `amount` None: not limited.
+
+    `shadow` is the amount of a limit in shadow, which refuses and lowers nothing; None: there is none.
+    """
 
     unit: Unit
     window_s: int
     amount: int | None
+    shadow: int | None = None
 
     @property
     def id(self) -> str:
         """Its name in the store: `requests:3600`."""
-        return f"{self.unit.value}:{self.window_s}"
+        return f"{self.unit}:{self.window_s}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,14 @@ class Standing:
 class Admitted:
     """The call holds what it asked for, with `output_tokens` lowered to what its limits leave.
 
-    `standings` include what this call holds. `now_s` is the store's clock.
+    `standings` include what this call holds. `now_s` is the store's clock. `shadowed` are the counters whose
+    limit in shadow would have refused it; told once, not when the admission is asked for again.
     """
 
     output_tokens: int | None
     standings: tuple[Standing, ...]
     now_s: float
+    shadowed: tuple[Counter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,8 @@ class Settled:
 RecordOfAbandoned = Callable[[Mapping[str, Any], tuple[Standing, ...]], Mapping[str, Any]]
 """Makes the record of a call whose worker died, from its memo and the windows it was admitted to.
 
-`used` of those standings is what the call is charged, `held` is 0. Must not raise: the call would stay open.
+`used` of those standings is what the call is charged, `held` is 0. ValueError: it is no memo of this version;
+the call stays open, for a worker that can read it.
 """
 
 
@@ -162,10 +169,9 @@ def counters_of(tier: Tier | None) -> tuple[Counter, ...]:
 
     None is the operator, whom nothing limits.
     """
-    limited = {(limit.unit, limit.window_s): limit for limit in (tier.limits if tier else ())}
-    pairs = dict.fromkeys([*limited, *_COUNTED_ALWAYS])
-    return tuple(Counter(unit, window_s, _amount(limited.get((unit, window_s)))) for unit, window_s in pairs)
-
-
-def _amount(limit: Limit | None) -> int | None:
-    return None if limit is None else limit.amount
+    holding: dict[tuple[Unit, int], int] = {}
+    shadows: dict[tuple[Unit, int], int] = {}
+    for limit in tier.limits if tier else ():
+        (shadows if limit.is_shadow else holding)[limit.unit, limit.window_s] = limit.amount
+    pairs = dict.fromkeys([*holding, *_COUNTED_ALWAYS, *shadows])
+    return tuple(Counter(*pair, holding.get(pair), shadows.get(pair)) for pair in pairs)

@@ -119,6 +119,13 @@ class PriceTable:
         """
         return self._on(model, tier, int(at_s // DAY_S))
 
+    def names(self, model: str, tier: str) -> bool:
+        """Whether any price is for this model in this tier, of whatever day; one that says `not known` is."""
+        return any(
+            price.tier in (None, tier) and matches_any(model, (price.model,))
+            for price in (*self.prices, *self._defaults)
+        )
+
     def _find(self, model: str, tier: str | None, day: int) -> Rates | None:
         price = _holding(self.prices, model, tier, day) or _holding(self._defaults, model, tier, day)
         return None if price is None else price.rates

@@ -1,11 +1,14 @@
 """The response headers that tell where an account stands."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from scalix_callbacks.core.figures import Figure, tightest, window_name
 from scalix_callbacks.core.tiers import Unit
 
 _SHOWN = (Unit.REQUESTS, Unit.TOKENS)
+_WINDOWS_KNOWN = 1_024
+"""They are those of the tiers, and of accounts with limits of their own."""
 _MAX_INTEGER = 999_999_999_999_999
 """Structured fields know no larger one (RFC 9651, 3.3.1)."""
 
@@ -25,7 +28,7 @@ def rate_headers(figures: Sequence[Figure], now_s: float) -> dict[str, str]:
         if (figure := tightest(limited, unit)) is not None:
             headers |= _openai(figure, now_s, unit.value)
     for figure in limited:
-        headers |= _openai(figure, now_s, f"{figure.unit.value}-{window_name(figure.window_s)}")
+        headers |= _openai(figure, now_s, _name(figure.unit, figure.window_s))
     if limited:
         headers["ratelimit-policy"] = _list(_policy(figure) for figure in limited)
         headers["ratelimit"] = _list(_service_limit(figure, now_s) for figure in limited)
@@ -47,24 +50,32 @@ def openai_duration(milliseconds: int) -> str:
 
 
 def _openai(figure: Figure, now_s: float, what: str) -> dict[str, str]:
+    limit, remaining, reset = _openai_names(what)
     return {
-        f"x-ratelimit-limit-{what}": str(figure.limit),
-        f"x-ratelimit-remaining-{what}": str(figure.remaining),
-        f"x-ratelimit-reset-{what}": openai_duration(figure.reset_ms(now_s)),
+        limit: str(figure.limit),
+        remaining: str(figure.remaining),
+        reset: openai_duration(figure.reset_ms(now_s)),
     }
+
+
+@lru_cache(maxsize=_WINDOWS_KNOWN)
+def _openai_names(what: str) -> tuple[str, str, str]:
+    return f"x-ratelimit-limit-{what}", f"x-ratelimit-remaining-{what}", f"x-ratelimit-reset-{what}"
 
 
 def _policy(figure: Figure) -> str:
     unit = "" if figure.unit is Unit.REQUESTS else f';qu="{figure.unit.value}"'
-    return f"{_name(figure)};q={_integer(figure.limit)}{unit};w={figure.window_s}"
+    return f'"{_name(figure.unit, figure.window_s)}";q={_integer(figure.limit)}{unit};w={figure.window_s}'
 
 
 def _service_limit(figure: Figure, now_s: float) -> str:
-    return f"{_name(figure)};r={_integer(figure.remaining)};t={-(-figure.reset_ms(now_s) // 1_000)}"
+    reset_s = -(-figure.reset_ms(now_s) // 1_000)
+    return f'"{_name(figure.unit, figure.window_s)}";r={_integer(figure.remaining)};t={reset_s}'
 
 
-def _name(figure: Figure) -> str:
-    return f'"{figure.unit.value}-{window_name(figure.window_s)}"'
+@lru_cache(maxsize=_WINDOWS_KNOWN)
+def _name(unit: Unit, window_s: int) -> str:
+    return f"{unit}-{window_name(window_s)}"
 
 
 def _integer(value: int | None) -> int:

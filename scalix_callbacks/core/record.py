@@ -112,14 +112,7 @@ class CallRecord:
         """
         reader = _Reader(values)
         return cls(
-            call_id=reader.text("call_id"),
-            request_id=reader.text("request_id"),
-            client_request_id=reader.maybe_text("client_request_id"),
-            at=reader.made("at", parse_iso),
-            user_id=reader.text("user_id"),
-            tier=reader.maybe_text("tier"),
-            endpoint=reader.made("endpoint", Endpoint),
-            model_requested=reader.text("model_requested"),
+            **_admitted(reader),
             model_used=reader.maybe_text("model_used"),
             provider=reader.maybe_text("provider"),
             prompt_tokens=reader.maybe_count("prompt_tokens"),
@@ -127,14 +120,11 @@ class CallRecord:
             cached_tokens=reader.maybe_count("cached_tokens"),
             reasoning_tokens=reader.maybe_count("reasoning_tokens"),
             provider_cost_nano_usd=reader.maybe_made("provider_cost_usd", nano_usd),
-            price_nano_usd=reader.maybe_made("price_usd", nano_usd),
             requests_counted=reader.count("requests_counted"),
             outcome=reader.made("outcome", Outcome),
             error_category=reader.maybe_made("error_category", ErrorCategory),
             duration_ms=reader.maybe_count("duration_ms"),
             time_to_first_token_ms=reader.maybe_count("time_to_first_token_ms"),
-            attempt=reader.count("attempt"),
-            stream=reader.flag("stream"),
             estimated=reader.flag("estimated"),
             windows=reader.windows("windows"),
         )
@@ -195,32 +185,59 @@ def abandoned(memo: Mapping[str, Any], *, windows: Mapping[str, int] | None = No
     """
     reader = _Reader(memo)
     return CallRecord(
-        call_id=reader.text("call_id"),
-        request_id=reader.text("request_id"),
-        client_request_id=reader.maybe_text("client_request_id"),
-        at=reader.made("at", parse_iso),
-        user_id=reader.text("user_id"),
-        tier=reader.maybe_text("tier"),
-        endpoint=reader.made("endpoint", Endpoint),
-        model_requested=reader.text("model_requested"),
-        model_used=None,
-        provider=None,
+        **{**_admitted(reader), **_UNTOLD},
         prompt_tokens=reader.count("prompt_tokens"),
-        completion_tokens=None,
-        cached_tokens=None,
-        reasoning_tokens=None,
-        provider_cost_nano_usd=None,
-        price_nano_usd=reader.maybe_made("price_usd", nano_usd),
-        requests_counted=0,
         outcome=Outcome.ABANDONED,
         error_category=None,
-        duration_ms=None,
-        time_to_first_token_ms=None,
-        attempt=reader.count("attempt"),
-        stream=reader.flag("stream"),
         estimated=True,
         windows=dict(windows or {}),
     )
+
+
+def unheard(memo: Mapping[str, Any]) -> CallRecord:
+    """The record of a call that was refused because its admission got no answer; nothing is charged.
+
+    Raises:
+        ValueError: it is no memo that `memo_of` made.
+    """
+    return CallRecord(
+        **{**_admitted(_Reader(memo)), **_UNTOLD, "price_nano_usd": 0},
+        prompt_tokens=None,
+        outcome=Outcome.ERROR,
+        error_category=ErrorCategory.SERVICE_UNAVAILABLE,
+        estimated=False,
+    )
+
+
+_UNTOLD: Mapping[str, Any] = {
+    "model_used": None,
+    "provider": None,
+    "completion_tokens": None,
+    "cached_tokens": None,
+    "reasoning_tokens": None,
+    "provider_cost_nano_usd": None,
+    "requests_counted": 0,
+    "duration_ms": None,
+    "time_to_first_token_ms": None,
+}
+"""Of a call of whose answer nothing is known."""
+
+
+def _admitted(reader: "_Reader") -> dict[str, Any]:
+    """What a record and a memo have in common: what was known at admission, and the price."""
+    return {
+        "call_id": reader.text("call_id"),
+        "request_id": reader.text("request_id"),
+        "client_request_id": reader.maybe_text("client_request_id"),
+        "at": reader.made("at", parse_iso),
+        "user_id": reader.text("user_id"),
+        "tier": reader.maybe_text("tier"),
+        "endpoint": reader.made("endpoint", Endpoint),
+        "model_requested": reader.text("model_requested"),
+        "price_nano_usd": reader.maybe_made("price_usd", nano_usd),
+        "attempt": reader.count("attempt"),
+        "stream": reader.flag("stream"),
+    }
 
 
 def _maybe(value: T | None, write: Callable[[T], str]) -> str | None:

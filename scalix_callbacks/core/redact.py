@@ -15,6 +15,8 @@ _SHAPES = re.compile(
     """,
     re.VERBOSE,
 )
+_SIGNS = ("scalix_", "sk-", "AIza", "eyJ", "://")
+"""Without one of these, or the word bearer, a text holds none of these shapes."""
 MIN_SECRET_LENGTH = 6
 """Shorter values are words; masking them would make the log unreadable and hide nothing."""
 
@@ -24,9 +26,13 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = sorted({s for s in secrets if len(s) >= MIN_SECRET_LENGTH}, key=len, reverse=True)
+        self._secrets = tuple(known)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, text: str) -> str:
-        if self._known is not None:
+        # To look for words is fifty times faster than to look for patterns, and most lines hold none.
+        if self._known is not None and any(secret in text for secret in self._secrets):
             text = self._known.sub(MASK, text)
-        return _SHAPES.sub(MASK, text)
+        if any(sign in text for sign in _SIGNS) or "bearer" in text.lower():
+            text = _SHAPES.sub(MASK, text)
+        return text

@@ -92,7 +92,7 @@ def _closed(figure: Figure, upgrade: Upgrade | None) -> GatewayError:
         f"{_offer(upgrade) or ' Ask the operator of this gateway.'}",
         figure,
         upgrade,
-        headers={"x-should-retry": "false"},
+        is_retryable=False,
     )
 
 
@@ -139,15 +139,15 @@ def _error(
     upgrade: Upgrade | None,
     *,
     retry_after_s: float | None = None,
-    headers: dict[str, str] | None = None,
+    is_retryable: bool | None = None,
 ) -> GatewayError:
     return GatewayError(
         category,
         message,
+        is_retryable=is_retryable,
         retry_after_s=retry_after_s,
         upgrade_url=None if upgrade is None else upgrade.url,
         limit=limit_object(figure),
-        headers=headers,
     )
 
 

@@ -10,6 +10,9 @@ class Access(StrEnum):
     PUBLIC = "public"
     USER = "user"
     OPERATOR = "operator"
+    PAGE = "page"
+    """The status page, which looks after itself: its files hold nothing secret, its figures are told to the
+    operator's key or to a browser that logged in with it (`web.page`)."""
 
 
 class Endpoint(StrEnum):
@@ -24,12 +27,16 @@ class Endpoint(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An address. `endpoint` is set where a call reaches a model; `path` is what LiteLLM knows it by."""
+    """An address. `endpoint` is set where a call reaches a model; `path` is what LiteLLM knows it by.
+
+    `engine`: the one whose options and files it takes with any model; see `core.context.options`.
+    """
 
     path: str
     methods: frozenset[str]
     access: Access
     endpoint: Endpoint | None = None
+    engine: str | None = None
 
 
 _GET, _POST = frozenset({"GET", "HEAD"}), frozenset({"POST"})
@@ -74,19 +81,45 @@ _ROUTES: dict[str, Route] = {
         ),
     )
 }
+_ROUTES |= {
+    f"/v1/{name}/chat/completions": Route(
+        "/v1/chat/completions", _POST, Access.USER, Endpoint.CHAT, engine=f"scalix-{name}"
+    )
+    for name in ("engine", "gateway")
+}
 _MODEL_PREFIXES = ("/v1/models/", "/models/")
 _ADMIN = Route("/scalix/admin/{path}", _GET | _POST | _PUT | _DELETE, Access.OPERATOR)
 _ADMIN_PATHS = ("/scalix/admin/accounts", "/scalix/admin/keys", "/scalix/admin/audit")
 """What is below them is told apart by `web.admin`."""
+_TRACE = Route("/scalix/admin/traces/{id}", _GET, Access.OPERATOR)
+_ROLLOUT = Route("/scalix/admin/rollout/{path}", _GET | _POST | _PUT | _DELETE, Access.OPERATOR)
+"""What is below it is told apart by `web.rollout_admin`."""
 _ONE_MODEL = Route("/v1/models/{id}", _GET, Access.USER)
+PAGE_PATHS = (
+    *("/scalix", "/scalix/", "/scalix/login", "/scalix/logout"),
+    *("/scalix/page/session", "/scalix/page/overview", "/scalix/page/user", "/scalix/page/call"),
+)
+_PAGE = {
+    path: Route("/scalix/", _POST if path in ("/scalix/login", "/scalix/logout") else _GET, Access.PAGE)
+    for path in PAGE_PATHS
+}
+_PAGE_FILE = Route("/scalix/", _GET, Access.PAGE)
 
 
 def find_route(path: str) -> Route | None:
     """The route of an exact path; None: not listed."""
     if route := _ROUTES.get(path):
         return route
+    if route := _PAGE.get(path):
+        return route
+    if path.startswith("/scalix/static/"):
+        return _PAGE_FILE
     if path.startswith("/scalix/admin/") and "/".join(path.split("/", 4)[:4]) in _ADMIN_PATHS:
         return _ADMIN
+    if path.startswith("/scalix/admin/traces/"):
+        return _TRACE
+    if path == "/scalix/admin/rollout" or path.startswith("/scalix/admin/rollout/"):
+        return _ROLLOUT
     return _ONE_MODEL if path.startswith(_MODEL_PREFIXES) and not path.endswith("/") else None
 
 

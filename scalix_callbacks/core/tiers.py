@@ -10,6 +10,8 @@ DAY_S = 86_400
 MAX_AMOUNT = 2**53 - 1
 """Counters live in Lua doubles, exact up to here."""
 MAX_WINDOW_S = 366 * DAY_S
+MAX_WEIGHT = 1_000
+MAX_OVERLOAD_WAIT_S = 300
 
 
 class Unit(StrEnum):
@@ -37,28 +39,41 @@ class StoreLost(StrEnum):
     ADMIT = "admit"
 
 
+class CacheSharing(StrEnum):
+    """Among whom a tier's cached answers are shared."""
+
+    OWN = "own"
+    """Nobody but the account that asked."""
+    SHARED = "shared"
+    """All accounts of the tier."""
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """At most `amount` of `unit` in any window of `window_s` seconds; 0 closes.
 
-    For `usd` the amount is in nano-USD.
+    For `usd` the amount is in nano-USD. In shadow it refuses nothing: what it would have refused is reported.
     """
 
     amount: int
     unit: Unit
     window_s: int
+    is_shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LimitOverride:
     """For one account: another amount of its tier's limit on `unit` in `window_s`, or a limit the tier lacks.
 
-    `amount` is that of a `Limit`; None: no limit.
+    `amount` is that of a `Limit`; None: no limit. In shadow it stands for the tier's limit in shadow,
+    and lifts none that holds.
     """
 
     unit: Unit
     window_s: int
     amount: int | None
+    is_shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,9 @@ class Tier:
         max_output_tokens: cap of one call's output; None: none.
         upgrade_to: the next tier, or None for the highest.
         upgrade_url: where a user of this tier can upgrade.
+        cache: among whom its cached answers are shared.
+        overload_weight: its share of the turns while calls must wait for theirs, from 1 to `MAX_WEIGHT`.
+        overload_wait_s: how long a call of it waits for its turn at most.
     """
 
     name: str
@@ -82,6 +100,9 @@ class Tier:
     upgrade_to: str | None = None
     upgrade_url: str | None = None
     on_store_lost: StoreLost = StoreLost.REFUSE
+    cache: CacheSharing = CacheSharing.OWN
+    overload_weight: int = 1
+    overload_wait_s: float = 5.0
 
     def permits(self, model: str) -> bool:
         return matches_any(model, self.models)
@@ -90,13 +111,13 @@ class Tier:
         """This tier with the limits of one account."""
         if not overrides:
             return self
-        amounts: dict[tuple[Unit, int], int | None] = {
-            (limit.unit, limit.window_s): limit.amount for limit in self.limits
+        amounts: dict[tuple[Unit, int, bool], int | None] = {
+            (limit.unit, limit.window_s, limit.is_shadow): limit.amount for limit in self.limits
         }
-        amounts |= {(override.unit, override.window_s): override.amount for override in overrides}
+        amounts |= {(each.unit, each.window_s, each.is_shadow): each.amount for each in overrides}
         limits = tuple(
-            Limit(amount, unit, window_s)
-            for (unit, window_s), amount in amounts.items()
+            Limit(amount, unit, window_s, is_shadow)
+            for (unit, window_s, is_shadow), amount in amounts.items()
             if amount is not None
         )
         return replace(self, limits=limits)
@@ -187,12 +208,16 @@ DEFAULT_TIERS = TierTable(
             upgrade_to="premium",
             upgrade_url="https://scalix.world/premium",
             on_store_lost=StoreLost.ADMIT,
+            overload_weight=4,
+            overload_wait_s=30.0,
         ),
         Tier(
             name="premium",
             models=("*",),
             features=_ALL_FEATURES,
             on_store_lost=StoreLost.ADMIT,
+            overload_weight=16,
+            overload_wait_s=30.0,
         ),
     )
 )

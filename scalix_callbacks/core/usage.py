@@ -47,6 +47,9 @@ class Usage:
         )
 
 
+NOTHING = Usage(0, 0)
+"""A provider was not asked: the answer came from our cache."""
+
 UNKNOWN = Usage(None, None)
 """Nothing was reported; `UNKNOWN.completed(…)` is all estimate."""
 

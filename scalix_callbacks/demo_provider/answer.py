@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
+from typing import Any
+
+import orjson
 
 from scalix_callbacks.demo_provider.script import FinishReason, Script
 from scalix_callbacks.demo_provider.tokens import split_tokens
@@ -55,6 +58,14 @@ class MadeCall:
     call_id: str
     name: str
     arguments: str
+
+    def as_object(self) -> dict[str, Any]:
+        """The arguments, as providers tell them that do not send JSON in a text; {} for what is cut off."""
+        try:
+            value = orjson.loads(self.arguments)
+        except orjson.JSONDecodeError:
+            return {}
+        return value if isinstance(value, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

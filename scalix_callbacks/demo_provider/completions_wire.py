@@ -5,11 +5,13 @@ from typing import Any
 
 from scalix_callbacks.demo_provider.answer import Choice, TextToken, Token
 from scalix_callbacks.demo_provider.usage import Usage
-from scalix_callbacks.demo_provider.wire import DONE, AnswerHead, event
+from scalix_callbacks.demo_provider.wire import DONE, EVENT_STREAM, AnswerHead, event
 
 
 class CompletionsWire:
     """One text completion; it has no form for tool calls. `include_usage` as for chat."""
+
+    media_type = EVENT_STREAM
 
     def __init__(self, head: AnswerHead, *, include_usage: bool) -> None:
         self._id = f"cmpl-{head.answer_id}"
@@ -35,9 +37,14 @@ class CompletionsWire:
     def closing(self, choices: Sequence[Choice], usage: Usage | None) -> bytes:
         """The finish reasons, the usage if asked for, and [DONE]."""
         frames = [event(self._body([_choice(c.index, "", c.finish_reason)])) for c in choices]
-        if self._include_usage and usage is not None:
-            frames.append(event(self._body([]) | {"usage": usage.as_chat()}))
+        told = self.told_in_stream(usage)
+        if told is not None:
+            frames.append(event(self._body([]) | {"usage": told}))
         return b"".join([*frames, DONE])
+
+    def told_in_stream(self, usage: Usage | None) -> Mapping[str, Any] | None:
+        """The usage of the last chunk, if the client asked for it."""
+        return usage.as_chat() if self._include_usage and usage is not None else None
 
     def failure(self, error: Mapping[str, Any]) -> bytes:
         """The error in place of a chunk."""

@@ -121,6 +121,18 @@ def _finish(value: str) -> dict[str, Any]:
     return {"finish_reason": finish_reason(value)}
 
 
+def _tag(value: str) -> dict[str, Any]:
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]{1,100}", value):
+        raise ScriptError("tag needs up to 100 letters, digits and marks, such as tag=call-7")
+    return {"tag": value}
+
+
+def _recorded(value: str) -> dict[str, Any]:
+    if not re.fullmatch(r"[a-z0-9_]{1,100}", value):
+        raise ScriptError("error needs the name of a recorded failure, such as error=context_window")
+    return {"failure": value}
+
+
 def _tool(value: str) -> dict[str, Any]:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value):
         raise ScriptError("tool needs the name of a function, such as tool=get_weather")
@@ -131,6 +143,7 @@ USAGE_KEYS = frozenset({"prompt_tokens", "completion_tokens", "cached_tokens", "
 
 DIRECTIVE_KEYS: dict[str, Callable[[str], dict[str, Any]]] = {
     "fail": _failure,
+    "error": _recorded,
     "retry_after": _retry_after,
     "delay": _seconds_field("delay", "delay_before_s"),
     "delay_per_token": _seconds_field("delay_per_token", "delay_per_token_s"),
@@ -143,6 +156,7 @@ DIRECTIVE_KEYS: dict[str, Callable[[str], dict[str, Any]]] = {
     "garbage": _switch_field("garbage", "garbage"),
     "finish": _finish,
     "tool": _tool,
+    "tag": _tag,
     "prompt_tokens": _count_field("prompt_tokens", "prompt_tokens"),
     "completion_tokens": _count_field("completion_tokens", "completion_tokens"),
     "cached_tokens": _count_field("cached_tokens", "cached_tokens"),

@@ -14,13 +14,19 @@ _TYPES = {
 
 
 class BadRequest(Exception):
-    """A request the provider refuses with a 4xx; the message tells the caller what to change."""
+    """A request the provider refuses with a 4xx; the message tells the caller what to change.
 
-    def __init__(self, message: str, *, param: str | None = None, status: int = 400) -> None:
+    With `failure` it is refused by that recorded body, and the message is the name of the model.
+    """
+
+    def __init__(
+        self, message: str, *, param: str | None = None, status: int = 400, failure: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
         self.status = status
+        self.failure = failure
 
 
 def error_body(status: int, message: str, *, param: str | None = None) -> Mapping[str, Any]:

@@ -7,23 +7,24 @@ from typing import Any
 import orjson
 
 from scalix_callbacks.demo_provider.answer import Choice, in_sending_order, make_choices
-from scalix_callbacks.demo_provider.chat_wire import ChatWire
-from scalix_callbacks.demo_provider.completions_wire import CompletionsWire
 from scalix_callbacks.demo_provider.connection import Connection
+from scalix_callbacks.demo_provider.dialects.dialect import Dialect
+from scalix_callbacks.demo_provider.dialects.recorded import Recording
 from scalix_callbacks.demo_provider.embeddings_wire import embeddings_body
-from scalix_callbacks.demo_provider.errors import BadRequest, scripted_error
+from scalix_callbacks.demo_provider.errors import BadRequest
 from scalix_callbacks.demo_provider.model_request import Endpoint, ModelRequest
-from scalix_callbacks.demo_provider.responses_wire import ResponsesWire
 from scalix_callbacks.demo_provider.script import Breakdown, BreakdownKind, Script
 from scalix_callbacks.demo_provider.tally import Outcome
-from scalix_callbacks.demo_provider.usage import usage_of
-from scalix_callbacks.demo_provider.wire import AnswerHead, Wire
+from scalix_callbacks.demo_provider.usage import Usage, usage_of
+from scalix_callbacks.demo_provider.wire import JSON_LINES, AnswerHead, Wire
 
 MAX_TOKENS_IN_ALL = 200_000
 
 _TOKENS_BETWEEN_BREATHS = 32
 """A stream without delays lets others run, and looks whether its client is there, this often."""
 
+_JSON = {"content-type": "application/json"}
+_NO_HEADERS: Mapping[str, str] = {}
 _GARBAGE = b'{"demo": this is no JSON'
 
 
@@ -42,10 +43,10 @@ class Player:
     """Plays one script as the answer to one request."""
 
     def __init__(
-        self, script: Script, endpoint: Endpoint, request: ModelRequest, head: AnswerHead, meter: Meter
+        self, script: Script, dialect: Dialect, request: ModelRequest, head: AnswerHead, meter: Meter
     ) -> None:
         self._script = script
-        self._endpoint = endpoint
+        self._dialect = dialect
         self._request = request
         self._head = head
         self._meter = meter
@@ -64,7 +65,9 @@ class Player:
             await connection.pause(script.delay_before_s)
         if script.hang:
             await connection.pause(None)
-        if script.status >= 400:
+        if script.failure is not None:
+            await self._send_recorded(connection, self._recorded(script.failure))
+        elif script.status >= 400:
             await self._fail(connection, script.status)
         elif script.garbage:
             await self._send_garbage(connection)
@@ -74,15 +77,32 @@ class Player:
             await self._send_whole(connection, choices)
 
     async def _fail(self, connection: Connection, status: int) -> None:
+        recording = self._dialect.recorded.of_status(status, model=self._request.model)
+        if self._script.error is not None:
+            recording = Recording(status, self._script.error, recording.headers)
+        await self._send_recorded(connection, recording)
+
+    def _recorded(self, name: str) -> Recording:
+        return self._dialect.recorded.named(name, model=self._request.model)
+
+    async def _send_recorded(self, connection: Connection, recording: Recording) -> None:
+        """A failure told with status 200 comes as a stream's only event, if the client asked for a stream."""
         self._meter.outcome = Outcome.ERROR
-        error = scripted_error(status) if self._script.error is None else self._script.error
-        await self._send_json(connection, status, orjson.dumps(error))
+        if recording.status == 200 and self._request.is_stream:
+            wire = self._wire()
+            await self._start(connection, 200, {**_stream_headers(wire), **recording.headers})
+            await connection.finish(wire.failure(recording.body))
+        else:
+            body = orjson.dumps(recording.body)
+            await self._send_json(connection, recording.status, body, recording.headers)
 
     async def _send_garbage(self, connection: Connection) -> None:
         self._meter.outcome = Outcome.ERROR
         if self._request.is_stream:
-            await self._start(connection, 200, _EVENT_STREAM)
-            await connection.finish(b"data: " + _GARBAGE + b"\n\n")
+            wire = self._wire()
+            await self._start(connection, 200, _stream_headers(wire))
+            is_lines = wire.media_type == JSON_LINES
+            await connection.finish(_GARBAGE + b"\n" if is_lines else b"data: " + _GARBAGE + b"\n\n")
         else:
             await self._send_json(connection, 200, _GARBAGE)
 
@@ -120,7 +140,7 @@ class Player:
         usage = None
         if self._script.report_usage:
             usage = usage_of(self._request.prompt_tokens, tokens, self._script.usage)
-        if self._endpoint is Endpoint.EMBEDDINGS:
+        if self._dialect.endpoint is Endpoint.EMBEDDINGS:
             return embeddings_body(self._request, usage)
         return self._wire().whole(choices, usage)
 
@@ -128,7 +148,7 @@ class Player:
         wire = self._wire()
         meter = self._meter
         breakdown = self._script.breakdown
-        await self._start(connection, 200, _EVENT_STREAM)
+        await self._start(connection, 200, _stream_headers(wire))
         meter.prompt_tokens = self._request.prompt_tokens
         if breakdown is not None and breakdown.after_tokens == 0:
             await self._break_down(connection, wire, breakdown.kind)
@@ -154,7 +174,9 @@ class Player:
         match kind:
             case BreakdownKind.FAIL:
                 self._meter.outcome = Outcome.FAILED_MIDSTREAM
-                error = scripted_error(500) if self._script.error is None else self._script.error
+                error = self._script.error
+                if error is None:
+                    error = self._dialect.recorded.of_status(500, model=self._request.model).body
                 await connection.finish(wire.failure(error))
             case BreakdownKind.CUT:
                 self._meter.outcome = Outcome.CUT
@@ -165,21 +187,19 @@ class Player:
         usage = None
         if self._script.report_usage:
             usage = usage_of(self._request.prompt_tokens, self._meter.completion_tokens, self._script.usage)
-        if usage is not None and self._endpoint is Endpoint.RESPONSES:
-            self._meter.reported_usage = usage.as_responses()
-        elif usage is not None and self._request.include_usage:
-            self._meter.reported_usage = usage.as_chat()
+        self._meter.reported_usage = wire.told_in_stream(usage)
         await connection.finish(wire.closing(choices, usage))
 
     def _wire(self) -> Wire:
-        if self._endpoint is Endpoint.RESPONSES:
-            return ResponsesWire(self._head)
-        if self._endpoint is Endpoint.COMPLETIONS:
-            return CompletionsWire(self._head, include_usage=self._request.include_usage)
-        return ChatWire(self._head, include_usage=self._request.include_usage)
+        promised: Usage | None = None
+        if self._script.report_usage:
+            promised = usage_of(self._request.prompt_tokens, 0, self._script.usage)
+        return self._dialect.wire(self._head, self._request, promised)
 
-    async def _send_json(self, connection: Connection, status: int, body: bytes) -> None:
-        await self._start(connection, status, _JSON | {"content-length": str(len(body))})
+    async def _send_json(
+        self, connection: Connection, status: int, body: bytes, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> None:
+        await self._start(connection, status, {**_JSON, **headers, "content-length": str(len(body))})
         await connection.finish(body)
 
     async def _start(self, connection: Connection, status: int, headers: Mapping[str, str]) -> None:
@@ -189,5 +209,5 @@ class Player:
         self._meter.http_status = status
 
 
-_JSON = {"content-type": "application/json"}
-_EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+def _stream_headers(wire: Wire) -> dict[str, str]:
+    return {"content-type": wire.media_type, "cache-control": "no-cache"}

@@ -6,21 +6,16 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
 from scalix_callbacks.demo_provider.connection import BodyTooLarge, Connection, HungUp
+from scalix_callbacks.demo_provider.dialects.dialect import Dialect, Incoming
 from scalix_callbacks.demo_provider.directives import script_in_message, script_of_model
-from scalix_callbacks.demo_provider.errors import BadRequest, error_body
-from scalix_callbacks.demo_provider.model_request import (
-    Endpoint,
-    ModelRequest,
-    read_object,
-    read_request,
-    top_level_keys,
-)
+from scalix_callbacks.demo_provider.errors import BadRequest
+from scalix_callbacks.demo_provider.model_request import ModelRequest, read_object, top_level_keys
 from scalix_callbacks.demo_provider.play import Meter, Player
 from scalix_callbacks.demo_provider.request_log import LoggedRequest, RequestLog
 from scalix_callbacks.demo_provider.script import Script, ScriptError
@@ -35,7 +30,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 class _Call:
     """What is known of a call so far."""
 
-    endpoint: Endpoint
+    dialect: Dialect
     at: float
     began: float
     generation: int
@@ -44,6 +39,7 @@ class _Call:
     model: str | None = None
     is_stream: bool = False
     keys: tuple[str, ...] = ()
+    tag: str | None = None
 
 
 class Provider:
@@ -56,9 +52,9 @@ class Provider:
         self.in_flight = 0
         self._expected_key = expected_key
 
-    async def answer(self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one call, to the end or to whatever its script plans, and bill it."""
-        call = _Call(endpoint, time.time(), time.monotonic(), self.tally.generation, read_headers(scope))
+        call = _Call(dialect, time.time(), time.monotonic(), self.tally.generation, read_headers(scope))
         connection = Connection(receive, send)
         self.in_flight += 1
         try:
@@ -73,45 +69,53 @@ class Provider:
             self.in_flight -= 1
             connection.close()
 
-    def refusal(self, headers: Mapping[str, str]) -> str | None:
+    def refusal(
+        self, dialect: Dialect, headers: Mapping[str, str], query: Mapping[str, str]
+    ) -> BadRequest | None:
         """Why these headers do not open the door, or None if they do."""
-        given = headers.get("authorization")
+        if dialect.credential is None:
+            return None
+        given = dialect.credential(headers, query)
         if given is None:
-            return "You did not send an API key: an Authorization header such as 'Bearer KEY' is missing."
-        if self._expected_key is None:
+            return BadRequest("", status=401, failure="missing_key")
+        expected = self._expected_key
+        if expected is None or hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode()):
             return None
-        expected = f"Bearer {self._expected_key}"
-        if hmac.compare_digest(given.encode("latin-1"), expected.encode()):
-            return None
-        return "The API key is not the one this demo provider was started with."
+        return BadRequest("", status=401, failure="invalid_key")
 
     async def _answer(self, call: _Call, scope: Scope, connection: Connection) -> None:
         answer_id = uuid.uuid4().hex
+        dialect = call.dialect
         try:
             try:
                 raw = await connection.read_body(MAX_BODY_BYTES)
             except BodyTooLarge:
                 raise BadRequest(f"The body is above {MAX_BODY_BYTES} bytes.", status=413) from None
             self.requests.add(LoggedRequest(call.at, scope["method"], scope["path"], call.headers, raw))
-            refusal = self.refusal(call.headers)
+            query = read_query(scope)
+            refusal = self.refusal(dialect, call.headers, query)
             if refusal is not None:
-                raise BadRequest(refusal, status=401)
-            request = _understand(call, read_object(raw))
+                raise refusal
+            place = scope.get("path_params", {}).get("place", "")
+            request = _understand(call, Incoming(call.headers, query, place, read_object(raw)))
             script = self._script(request)
+            call.tag = script.tag
             head = AnswerHead(answer_id, request.model, int(call.at))
-            await Player(script, call.endpoint, request, head, call.meter).play(connection)
+            await Player(script, dialect, request, head, call.meter).play(connection)
         except BadRequest as bad:
             call.meter.outcome = Outcome.ERROR
-            body = orjson.dumps(error_body(bad.status, bad.message, param=bad.param))
+            told = dialect.recorded.refusal(bad)
+            body = orjson.dumps(told.body)
             await connection.start(
-                bad.status,
+                told.status,
                 {
                     "content-type": "application/json",
-                    "content-length": str(len(body)),
                     "x-request-id": f"req_{answer_id}",
+                    **told.headers,
+                    "content-length": str(len(body)),
                 },
             )
-            call.meter.http_status = bad.status
+            call.meter.http_status = told.status
             await connection.finish(body)
 
     def _script(self, request: ModelRequest) -> Script:
@@ -129,7 +133,7 @@ class Provider:
         billed = Billed(
             at=call.at,
             model=call.model,
-            endpoint=call.endpoint,
+            endpoint=call.dialect.endpoint,
             stream=call.is_stream,
             prompt_tokens=meter.prompt_tokens,
             completion_tokens=meter.completion_tokens,
@@ -139,6 +143,7 @@ class Provider:
             request_keys=call.keys,
             header_names=tuple(sorted(call.headers)),
             reported_usage=meter.reported_usage,
+            tag=call.tag,
         )
         self.tally.add(billed, generation=call.generation)
 
@@ -153,10 +158,16 @@ def read_headers(scope: Scope) -> dict[str, str]:
     return headers
 
 
-def _understand(call: _Call, body: Mapping[str, Any]) -> ModelRequest:
-    call.keys = top_level_keys(body)
-    model = body.get("model")
+def read_query(scope: Scope) -> dict[str, str]:
+    """The parameters in the address; of those sent more than once the last."""
+    return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), max_num_fields=100))
+
+
+def _understand(call: _Call, incoming: Incoming) -> ModelRequest:
+    call.keys = top_level_keys(incoming.body)
+    model = incoming.body.get("model")
     call.model = sys.intern(model[:300]) if isinstance(model, str) else None
-    request = read_request(call.endpoint, body)
+    request = call.dialect.read(incoming)
+    call.model = sys.intern(request.model)
     call.is_stream = request.is_stream
     return request

@@ -14,7 +14,7 @@ from scalix_callbacks.demo_provider.answer import (
 )
 from scalix_callbacks.demo_provider.script import FinishReason
 from scalix_callbacks.demo_provider.usage import Usage
-from scalix_callbacks.demo_provider.wire import AnswerHead, event
+from scalix_callbacks.demo_provider.wire import EVENT_STREAM, AnswerHead, event
 
 _INCOMPLETE = {FinishReason.LENGTH: "max_output_tokens", FinishReason.CONTENT_FILTER: "content_filter"}
 
@@ -53,6 +53,8 @@ class _Item:
 class ResponsesWire:
     """One response. Its stream has named, numbered events, ends without [DONE] and always may tell usage."""
 
+    media_type = EVENT_STREAM
+
     def __init__(self, head: AnswerHead) -> None:
         self._head = head
         self._items: list[_Item] = []
@@ -87,6 +89,10 @@ class ResponsesWire:
         closed = self._close_item(status)
         response = self._response(status, details, usage)
         return closed + self._event(f"response.{status}", {"response": response})
+
+    def told_in_stream(self, usage: Usage | None) -> Mapping[str, Any] | None:
+        """The usage of the last event."""
+        return None if usage is None else usage.as_responses()
 
     def failure(self, error: Mapping[str, Any]) -> bytes:
         """`error`, with the fields where OpenAI documents them and nested where its server sends them."""

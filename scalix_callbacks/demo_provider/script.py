@@ -12,6 +12,7 @@ MAX_TEXT_CHARS = 200_000
 MAX_DELAY_BEFORE_S = 3_600.0
 MAX_DELAY_PER_TOKEN_S = 60.0
 MAX_REPORTED_TOKENS = 1_000_000_000
+MAX_TAG_CHARS = 100
 MAX_TOOL_CALLS = 16
 MAX_HEADERS = 32
 MAX_HEADER_CHARS = 1_000
@@ -88,13 +89,14 @@ class ToolCall:
 class Script:
     """What the provider does for one call. The default answers at once, about 24 tokens, usage reported.
 
-    Played in this order: `delay_before_s`; `hang` (never answer); `status` of 400 and up (an error before
-    any other byte, with `error` as its whole body or one made up); `garbage` (200, a body that is no JSON);
-    the answer. `headers` go on every answer with a head.
+    Played in this order: `delay_before_s`; `hang` (never answer); `failure` (what the provider whose dialect
+    is spoken was recorded to answer, by name, such as `context_window`); `status` of 400 and up (an error
+    before any other byte, with `error` as its whole body, or the dialect's own); `garbage` (200, a body that
+    is no JSON); the answer. `headers` go on every answer with a head.
 
     `tokens` is the length of each choice; None is the length of `text` or of the default answer. A `text`
     is cut or repeated to fit. `tool_calls` come after `text`, or alone when it is None, and `tokens` only
-    cuts them.
+    cuts them. `tag` is kept in the tally, so that the one who asked finds the call there.
 
     `fail_after_tokens` (an error frame), `cut_after_tokens` (the TCP connection drops) and
     `hang_after_tokens` count the tokens sent over all choices; 0 is right after the headers; the lowest
@@ -112,6 +114,7 @@ class Script:
     text: str | None = None
     report_usage: bool = True
     usage: UsageOverride | None = None
+    failure: str | None = None
     status: int = 200
     error: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -122,6 +125,7 @@ class Script:
     garbage: bool = False
     finish_reason: FinishReason | None = None
     tool_calls: tuple[ToolCall, ...] = ()
+    tag: str | None = None
 
     def __post_init__(self) -> None:
         _check_seconds("delay_before_s", self.delay_before_s, MAX_DELAY_BEFORE_S)
@@ -132,6 +136,8 @@ class Script:
             if not isinstance(getattr(self, name), bool):
                 raise ScriptError(f"{name} must be true or false")
         _check_text("text", self.text, MAX_TEXT_CHARS)
+        _check_text("tag", self.tag, MAX_TAG_CHARS)
+        _check_text("failure", self.failure, MAX_TAG_CHARS)
         _check_status(self.status)
         if self.error is not None and not isinstance(self.error, Mapping):
             raise ScriptError("error must be an object: the whole body to fail with")

@@ -28,7 +28,7 @@ class Billed:
     so they are 0 for a call refused or given up before. `completion_tokens` were really sent; an answer that
     is not streamed counts when it is sent whole. `reported_usage` is the usage the client was told, in the
     endpoint's words; None if it was not told. `model` is None if the body named none; `http_status` is None
-    if the client hung up before the head.
+    if the client hung up before the head. `tag` is that of the script.
     """
 
     at: float
@@ -43,6 +43,7 @@ class Billed:
     request_keys: tuple[str, ...]
     header_names: tuple[str, ...]
     reported_usage: Mapping[str, Any] | None
+    tag: str | None
 
     def as_json(self) -> dict[str, Any]:
         """Its fields; `dataclasses.asdict` copies deeply, which takes seconds for a full tally."""

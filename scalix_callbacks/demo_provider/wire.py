@@ -20,7 +20,13 @@ class AnswerHead:
 
 
 class Wire(Protocol):
-    """One answer in the form of one endpoint, streamed as server-sent events or whole."""
+    """One answer in the form of one endpoint, streamed or whole.
+
+    `media_type` is that of the stream: server-sent events, or lines of JSON.
+    """
+
+    @property
+    def media_type(self) -> str: ...
 
     def whole(self, choices: Sequence[Choice], usage: Usage | None) -> Mapping[str, Any]:
         """The body of an answer that is not streamed."""
@@ -34,6 +40,9 @@ class Wire(Protocol):
     def closing(self, choices: Sequence[Choice], usage: Usage | None) -> bytes:
         """The events after the last token. `usage` None is not reported."""
 
+    def told_in_stream(self, usage: Usage | None) -> Mapping[str, Any] | None:
+        """The usage that `closing` tells, in its words; None if it tells none."""
+
     def failure(self, error: Mapping[str, Any]) -> bytes:
         """The event that ends a stream with an error, whose body would be `error`."""
 
@@ -44,4 +53,11 @@ def event(data: Mapping[str, Any], name: str | None = None) -> bytes:
     return head + b"data: " + orjson.dumps(data) + b"\n\n"
 
 
+def line(data: Mapping[str, Any]) -> bytes:
+    """One line of JSON."""
+    return orjson.dumps(data) + b"\n"
+
+
 DONE = b"data: [DONE]\n\n"
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+JSON_LINES = "application/x-ndjson"

@@ -118,11 +118,17 @@ def to_account(row: Sequence[Any]) -> Account:
 
 def to_json(overrides: Sequence[LimitOverride]) -> list[dict[str, Any]] | None:
     """What the column `limit_overrides` holds."""
-    return [asdict(override) for override in overrides] or None
+    return [
+        {"unit": each.unit, "window_s": each.window_s, "amount": each.amount}
+        | ({"shadow": True} if each.is_shadow else {})
+        for each in overrides
+    ] or None
 
 
 def _to_override(stored: Mapping[str, Any]) -> LimitOverride:
-    return LimitOverride(Unit(stored["unit"]), stored["window_s"], stored["amount"])
+    return LimitOverride(
+        Unit(stored["unit"]), stored["window_s"], stored["amount"], stored.get("shadow", False)
+    )
 
 
 def to_key(row: Sequence[Any]) -> ApiKey:

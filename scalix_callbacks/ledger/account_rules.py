@@ -115,7 +115,7 @@ def check_overrides(overrides: Sequence[LimitOverride]) -> None:
     """Raises InvalidValue unless these can all be limits of one account, each unit and window once."""
     if len(overrides) > MAX_OVERRIDES:
         raise InvalidValue(f"An account has at most {MAX_OVERRIDES} limits of its own: take some back first.")
-    if len({(override.unit, override.window_s) for override in overrides}) < len(overrides):
+    if len({(each.unit, each.window_s, each.is_shadow) for each in overrides}) < len(overrides):
         raise InvalidValue("A limit is named twice: name each unit and window once.")
     if not all(1 <= override.window_s <= MAX_WINDOW_S for override in overrides):
         raise InvalidValue("A limit's window is 1 second to 366 days: choose another one.")

@@ -199,11 +199,14 @@ class Accounts:
     def override_limits(self, account_id: str, overrides: Sequence[LimitOverride]) -> Account:
         """Give the account these limits of its own, beside those it has; of one unit and window the new."""
         check_overrides(overrides)
-        return self._change_overrides(account_id, [_window(each) for each in overrides], overrides)
+        return self._change_overrides(account_id, {_place(each) for each in overrides}, overrides)
 
     def restore_limits(self, account_id: str, which: Collection[Window] | None = None) -> Account:
-        """Let the tier's limits hold again: those of `which` units and windows, or all."""
-        return self._change_overrides(account_id, which, ())
+        """Let the tier's limits hold again: those of `which` units and windows, in shadow or not, or all."""
+        places = (
+            None if which is None else {(*each, is_shadow) for each in which for is_shadow in (False, True)}
+        )
+        return self._change_overrides(account_id, places, ())
 
     def suspend(self, account_id: str) -> Account:
         """Close the account, with all its keys, until `resume`. Suspended twice: the first moment stays."""
@@ -376,11 +379,11 @@ class Accounts:
             self._note(connection, Action.KEY_REVOKE, account_id, {"keys": count})
             return count
 
-    def note_access(self, action: Action, account_id: str) -> None:
+    def note_access(self, action: Action, account_id: str, details: Mapping[str, Any] | None = None) -> None:
         """Keep in the audit log what was done for this account elsewhere than in this database."""
         check_account_id(account_id)
         with writing(self._engine) as connection:
-            self._note(connection, action, account_id, {})
+            self._note(connection, action, account_id, details or {})
 
     # What is made before a transaction, and changed in one
 
@@ -430,7 +433,10 @@ class Accounts:
         )
 
     def _change_overrides(
-        self, account_id: str, dropped: Collection[Window] | None, added: Sequence[LimitOverride]
+        self,
+        account_id: str,
+        dropped: Collection[tuple[Unit, int, bool]] | None,
+        added: Sequence[LimitOverride],
     ) -> Account:
         """`dropped` None: all."""
         check_account_id(account_id)
@@ -438,7 +444,7 @@ class Accounts:
             change_no = next_change(connection)  # first, so that no other change comes between
             before = existing_account(connection, account_id)
             known = before.limit_overrides
-            kept = [] if dropped is None else [each for each in known if _window(each) not in dropped]
+            kept = [] if dropped is None else [each for each in known if _place(each) not in dropped]
             overrides = (*kept, *added)
             check_overrides(overrides)
             values = {"limit_overrides": to_json(overrides)}
@@ -485,8 +491,8 @@ class Accounts:
         note(connection, self._actor, action, account_id, self._now(), details)
 
 
-def _window(override: LimitOverride) -> Window:
-    return override.unit, override.window_s
+def _place(override: LimitOverride) -> tuple[Unit, int, bool]:
+    return override.unit, override.window_s, override.is_shadow
 
 
 def _in_utc(moment: datetime | None) -> datetime | None:

@@ -36,7 +36,7 @@ class Actor(StrEnum):
 
 
 class Action(StrEnum):
-    """What was changed."""
+    """What was changed, or noticed."""
 
     ACCOUNT_CREATE = "account.create"
     ACCOUNT_TIER = "account.tier"
@@ -52,6 +52,20 @@ class Action(StrEnum):
     KEY_EXPIRE = "key.expire"
     KEY_REVOKE = "key.revoke"
     RETENTION_CLEAN = "retention.clean"
+    KEY_NEW_PLACE = "key.new_place"
+    POLICY_REFUSAL = "policy.refusal"
+    ANOMALY = "anomaly"
+    ROLLOUT_BEGIN = "rollout.begin"
+    ROLLOUT_SET = "rollout.set"
+    ROLLOUT_GROW = "rollout.grow"  # by the day
+    ROLLOUT_PAUSE = "rollout.pause"
+    ROLLOUT_RESUME = "rollout.resume"
+    ROLLOUT_KILL = "rollout.kill"
+    ROLLOUT_ROLLBACK = "rollout.rollback"  # by itself
+    ROLLOUT_USER_MIGRATE = "rollout.user_migrate"
+    ROLLOUT_USER_ROLLBACK = "rollout.user_rollback"
+    ROLLOUT_USER_RELEASE = "rollout.user_release"
+    WATCH_DROPPED = "watch.dropped"  # more was noticed than could be kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,14 @@ def hide(connection: Connection, account_id: str, pseudonym: str) -> None:
     """Let the log speak of `pseudonym` instead; nobody can find out any more whom its digest meant."""
     known = update(audit_subjects).where(audit_subjects.c.account_id == account_id)
     connection.execute(known.values(account_id=pseudonym, salt=None))
+
+
+def place_of(connection: Connection, account_id: str, network: str) -> str:
+    """What the log calls a network, for this account alone; after its erasure nobody can tell which."""
+    digest = _subject_of(connection, account_id)
+    known = select(audit_subjects.c.salt).where(audit_subjects.c.digest == digest)
+    salt: str = connection.execute(known).scalar_one()
+    return hmac.new(salt.encode(), network.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 class AuditLog:

@@ -112,8 +112,11 @@ class Directory:
         self._by_id.forget(lambda _: True)
 
     def close(self) -> None:
-        self._readers.shutdown(wait=False, cancel_futures=True)
-        self._poller.shutdown(wait=False, cancel_futures=True)
+        """Waits for the queries under way, which end by themselves: each gives its connection back."""
+        for threads in (self._readers, self._poller):
+            threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._readers, self._poller):
+            threads.shutdown(wait=True)
 
     def _forget(self, account_ids: Collection[str]) -> None:
         self._keys.forget(lambda entry: entry.found is None or entry.found.account.id in account_ids)

@@ -13,7 +13,9 @@ from scalix_callbacks.ledger.account_rules import AccountNotFound, check_account
 from scalix_callbacks.ledger.audit import Action, Actor, hide, note
 from scalix_callbacks.ledger.database import reading, writing
 from scalix_callbacks.ledger.erased_rows import GRACE, KEPT, digest_of, mark_done, own_lock, put_pseudonym
+from scalix_callbacks.ledger.rollouts import forget_choices
 from scalix_callbacks.ledger.schema import accounts, api_keys, erased_accounts
+from scalix_callbacks.ledger.sightings import forget_sightings
 
 MAX_OPEN = 100
 """Erasures under way that are looked at in one go."""
@@ -71,10 +73,12 @@ class Erasures:
                     f"There is no account {account_id}, and no record of it: check the spelling; or it is"
                     " erased already."
                 )
+            forget_choices(connection, account_id)
             # Before it is hidden: the entry is one of those that name the account.
             note(connection, actor, Action.ACCOUNT_ERASE, account_id, self._now())
             erasure = self._remember(connection, account_id, had_account, change_no)
             hide(connection, account_id, erasure.pseudonym)
+            forget_sightings(connection, account_id)
             connection.execute(delete(api_keys).where(api_keys.c.account_id == account_id))
             connection.execute(delete(accounts).where(accounts.c.id == account_id))
         return erasure

@@ -13,7 +13,9 @@ from scalix_callbacks.ledger.account_rules import AccountNotFound
 from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.audit import AuditLog
 from scalix_callbacks.ledger.database import reading
+from scalix_callbacks.ledger.rollouts import choices_of
 from scalix_callbacks.ledger.schema import usage_rejects
+from scalix_callbacks.ledger.sightings import Sightings
 from scalix_callbacks.ledger.told import account_data, key_data, limit_data
 from scalix_callbacks.ledger.usage_records import UsageRecords
 from scalix_callbacks.ledger.usage_sums import Group, Row, Span, UsageSums
@@ -37,6 +39,7 @@ class Export:
         self._records = UsageRecords(engine)
         self._sums = UsageSums(engine)
         self._audit = AuditLog(engine)
+        self._sightings = Sightings(engine, now=now)
 
     def pieces(self, account_id: str) -> Iterator[str]:
         """The pieces of one JSON object; each may wait for the database.
@@ -63,6 +66,8 @@ class Export:
             "consent": account is not None and account.consented_at is not None,
             "limit_overrides": [] if account is None else [*map(limit_data, account.limit_overrides)],
             "keys": [key_data(key, now) for key in keys],
+            **self._sightings.of_account(account_id),
+            "rollouts": self._rollouts(account_id),
         }
         yield json.dumps(head)[:-1]
         yield ', "usage_records": ['
@@ -82,6 +87,10 @@ class Export:
             entries, before = self._audit.page(account_id, PAGE, before)
             yield ",\n" + ",\n".join(map(json.dumps, entries)) if entries else ""
         yield "]}\n"
+
+    def _rollouts(self, account_id: str) -> list[dict[str, Any]]:
+        with reading(self._engine) as connection:
+            return choices_of(connection, account_id)
 
     def _rejects(self, account_id: str) -> list[Any]:
         named = usage_rejects.c.record.contains(json.dumps(account_id), autoescape=True)

@@ -10,7 +10,7 @@ from scalix_callbacks.core.moments import iso
 from scalix_callbacks.core.money import usd_text
 from scalix_callbacks.ledger.audit import Action, Actor, note
 from scalix_callbacks.ledger.database import reading, writing
-from scalix_callbacks.ledger.schema import usage_records
+from scalix_callbacks.ledger.schema import usage_records, usage_rejects
 
 BATCH = 1_000
 _LOCK = 0x5CA11C7  # any number will do, if no other program on the server takes it
@@ -35,7 +35,9 @@ class Retention:
         self._now = now
 
     def clean(self, limit: int = BATCH) -> int:
-        """Remove up to `limit` of the oldest records that are too old; returns how many.
+        """Remove up to `limit` of the oldest records that are too old, and of those that could not be kept.
+
+        Returns how many of the one or the other, whichever is more.
 
         0: there are none, or another worker is at it.
 
@@ -46,8 +48,10 @@ class Retention:
             return 0
         before = self._now() - timedelta(days=self._days)
         is_old = usage_records.c.at < before
+        is_old_reject = usage_rejects.c.at < before
+        is_there = select(exists().where(is_old) | exists().where(is_old_reject))
         with reading(self._engine) as connection:
-            if not connection.execute(select(exists().where(is_old))).scalar():
+            if not connection.execute(is_there).scalar():
                 return 0
         with writing(self._engine) as connection:
             if not _is_alone(connection):
@@ -55,11 +59,17 @@ class Retention:
             oldest = select(usage_records.c.call_id).where(is_old).order_by(usage_records.c.at).limit(limit)
             ids = list(connection.scalars(oldest))
             chosen = usage_records.c.call_id.in_(ids)
+            rejects = select(usage_rejects.c.sha256).where(is_old_reject).limit(limit)
+            details: dict[str, Any] = {"before": iso(before), "records": len(ids)}
             if ids:
-                details = {"before": iso(before), "records": len(ids), **_sums(connection, chosen)}
+                details |= _sums(connection, chosen)
                 connection.execute(delete(usage_records).where(chosen))
+            rejected = delete(usage_rejects).where(usage_rejects.c.sha256.in_(rejects))
+            if count := connection.execute(rejected).rowcount:
+                details["rejects"] = count
+            if ids or count:
                 note(connection, Actor.SYSTEM, Action.RETENTION_CLEAN, None, self._now(), details)
-            return len(ids)
+            return max(len(ids), count)
 
 
 def _is_alone(connection: Connection) -> bool:

@@ -65,7 +65,9 @@ accounts = Table(
     Column("suspended_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("change_no", BigInteger, nullable=False, index=True),
-    Column("limit_overrides", JSON(none_as_null=True)),  # NULL: none; else [{unit, window_s, amount}]
+    Column(
+        "limit_overrides", JSON(none_as_null=True)
+    ),  # NULL: none; else [{unit, window_s, amount, shadow?}]
     Column("budget_window_s", Integer),  # NULL: 30 days
     Column("consented_at", UtcDateTime),  # to what goes beyond the necessary; NULL: not, or taken back
 )
@@ -134,6 +136,7 @@ usage_rejects = Table(
     Column("reason", Text, nullable=False),
     Column("is_late", Boolean, nullable=False),
     Column("record", Text, nullable=False),  # JSON, cut at a bound
+    Column("at", UtcDateTime, index=True),  # when it came in
 )
 """Records that `usage_records` could not take, for a person to look at."""
 
@@ -198,6 +201,27 @@ audit_subjects = Table(
 )
 """Who the log speaks of. Beside it, so that a person can be erased and the log still be whole."""
 
+key_places = Table(
+    "key_places",
+    metadata,
+    Column("account_id", String(128), primary_key=True),
+    Column("key_id", String(20), primary_key=True),
+    Column("place", CHAR(32), primary_key=True),  # a digest of the network, keyed with the account's salt
+    Column("first_at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False, index=True),  # to the hour
+)
+"""From where each key was used, so that a new place is known for one."""
+
+watched = Table(
+    "watched",
+    metadata,
+    Column("account_id", String(128), primary_key=True),
+    Column("hour_at", UtcDateTime, primary_key=True, index=True),
+    Column("what", String(40), primary_key=True),  # a policy that refused, or an anomaly rule
+    Column("count", BigInteger, nullable=False),
+)
+"""How often in an hour, over all workers, so that the audit log has each once."""
+
 erased_accounts = Table(
     "erased_accounts",
     metadata,
@@ -210,3 +234,41 @@ erased_accounts = Table(
     Column("change_no", BigInteger, nullable=False, index=True),
 )
 """For as long as records may still be on their way under the old id."""
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("flag", String(40), primary_key=True),
+    Column("stage", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("state_at", UtcDateTime, nullable=False),
+    Column("held_s", BigInteger, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("daily_percent", Integer, nullable=False),
+    Column("base_s", BigInteger, nullable=False),
+    Column("bases", JSON, nullable=False),  # group: 1/100 %
+    Column("groups", JSON, nullable=False),  # group: {share, delay_days, at_once}
+    Column("reason", JSON(none_as_null=True)),  # NULL: it was not rolled back
+    Column("told_percent", Integer, nullable=False),  # the last that the audit log has
+)
+"""A row for each flag that has begun; the fields of `core.rollout.Rollout`."""
+
+rollout_users = Table(
+    "rollout_users",
+    metadata,
+    Column("flag", String(40), primary_key=True),
+    Column("account_id", String(128), primary_key=True, index=True),
+    Column("own", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""What the operator decided for single users."""
+
+rollout_changes = Table(
+    "rollout_changes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("change_no", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+"""Raised with every change of the two tables above, for workers to see."""

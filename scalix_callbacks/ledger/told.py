@@ -65,11 +65,12 @@ def tier_data(tier: Tier) -> dict[str, Any]:
 
 
 def limit_data(limit: Limit | LimitOverride) -> dict[str, Any]:
-    return {
+    told = {
         "unit": limit.unit.value,
         "window_s": limit.window_s,
         "limit": usd_text(limit.amount) if limit.unit is Unit.USD else limit.amount,
     }
+    return told | ({"shadow": True} if limit.is_shadow else {})
 
 
 def consent_data(account: Account) -> dict[str, Any]:

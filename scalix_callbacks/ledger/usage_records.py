@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, literal, select, tuple_, update
@@ -47,7 +47,9 @@ class UsageRecords:
 
         Args:
             records: each in the JSON form of `CallRecord`, with whether it is late: it takes the place of
-                the record of a call that was given up for dead, the only edit there is.
+                the record of a call that was given up for dead; and one that does not count as a request
+                that of one that does. These are the only edits, and whatever comes in which order, the
+                same is kept in the end.
         """
         rows, late_rows, rejects = list[_Row](), list[_Row](), list[_Row]()
         for record, is_late in records:
@@ -172,7 +174,7 @@ def _insert_all(connection: Connection, rows: list[_Row], rejects: list[_Row], s
 def _insert_each(
     connection: Connection, rows: list[_Row], rejects: list[_Row], sums: RollUp, *, is_late: bool
 ) -> int:
-    """As `_insert_all`, one by one; a late one takes the place of the one that is there."""
+    """As `_insert_all`, one by one; a late one may take the place of the one that is there."""
     inserted = 0
     for row in sorted(rows, key=lambda row: str(row["call_id"])):
         try:
@@ -203,13 +205,20 @@ def _insert(connection: Connection, table: Table, rows: list[_Row]) -> list[str]
 
 
 def _replace(connection: Connection, row: _Row) -> Mapping[str, Any] | None:
-    """Puts the row in the place of the one that is there, which it returns; None: that is gone."""
+    """Puts the row in the place of the one that is there and knows less; returns that one, or None."""
     same = usage_records.c.call_id == row["call_id"]
     # Locked until the end: of two that replace it, each must take away what really was there.
-    there = connection.execute(select(usage_records).where(same).with_for_update()).mappings().one_or_none()
-    if there is not None:
-        connection.execute(update(usage_records).where(same).values(row))
-    return None if there is None else dict(there)
+    found = connection.execute(select(usage_records).where(same).with_for_update()).mappings().one_or_none()
+    there = None if found is None else dict(found)
+    if there is None or not _knows_less(there, row):
+        return None
+    connection.execute(update(usage_records).where(same).values(row))
+    return there
+
+
+def _knows_less(there: Mapping[str, Any], row: _Row) -> bool:
+    """A worker that hands in a record itself cannot know whether another attempt of its request counts."""
+    return bool(there["outcome"] == Outcome.ABANDONED or there["requests_counted"] > row["requests_counted"])
 
 
 def _reject(record: Mapping[str, Any], is_late: bool, reason: str) -> _Row:
@@ -219,6 +228,7 @@ def _reject(record: Mapping[str, Any], is_late: bool, reason: str) -> _Row:
         "reason": reason,
         "is_late": is_late,
         "record": text[:MAX_REJECT_CHARS],
+        "at": datetime.now(UTC),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, case, func, literal, literal_column, select, tuple_
 from sqlalchemy.types import Date, Text
 
+from scalix_callbacks.core.auto import AUTO_NAMES
 from scalix_callbacks.core.record import Outcome
 from scalix_callbacks.core.usage_sums import Sums
 from scalix_callbacks.ledger.database import reading
@@ -18,7 +19,7 @@ from scalix_callbacks.ledger.schema import usage_daily
 from scalix_callbacks.ledger.usage_records import InvalidCursor
 
 MAX_PAGE = 1_000
-AUTO_MODELS = ("scalix/auto", "auto", "free-auto")
+AUTO_MODELS = AUTO_NAMES
 """Who names one of these leaves the choice to us: whatever answers is what was asked for."""
 
 
@@ -107,6 +108,15 @@ class UsageSums:
         )
         with reading(self._engine) as connection:
             return [_row(by, each) for each in connection.execute(query)]
+
+    def most(self, span: Span, by: Group, limit: int) -> list[Row]:
+        """The `limit` groups with the most calls, most first. Reads all sums of the span: ask it seldom."""
+        group = _GROUPS[by]
+        calls = func.sum(usage_daily.c.calls)
+        query = select(group, *_SUMS).where(*_conditions(span)).group_by(group)
+        with reading(self._engine) as connection:
+            found = connection.execute(query.order_by(calls.desc(), group).limit(limit))
+            return [_row((by,), each) for each in found]
 
 
 _c = usage_daily.c

@@ -7,13 +7,16 @@ from scalix_callbacks.ledger.account_rules import check_account_id
 from scalix_callbacks.plain.calls import call_record, nano_usd_of, usage_of
 from scalix_callbacks.plain.workplace import Workplace
 
+NANO = 10**9
+
 
 class CostCalculator:
     def __init__(self, workplace: Workplace) -> None:
         self._workplace = workplace
 
     def calculate_cost(self, model: str, usage: object) -> Decimal | None:
-        """In USD, by LiteLLM's cost map; None: it does not know the model.
+        """What a user pays, in USD: by the prices of the YAML (`scalix.prices`) for all tiers, and the
+        defaults; without one by LiteLLM's cost map, as a provider charges. None: neither knows the model.
 
         Args:
             model: a public name of the configuration, or one of LiteLLM's.
@@ -23,7 +26,11 @@ class CostCalculator:
             ValueError: it tells no tokens.
         """
         used = usage_of(usage)
-        known = self._workplace.settings.catalogue.find(model)
+        settings = self._workplace.settings
+        rates = settings.prices.rates(model, None, self._workplace.now.timestamp())
+        if rates is not None:
+            return Decimal(rates.nano_usd(used)) / NANO
+        known = settings.catalogue.find(model)
         names = [deployment.model for deployment in known.deployments] if known else []
         costs = (_by_cost_map(name, used) for name in [*names, model])
         return next((cost for cost in costs if cost is not None), None)

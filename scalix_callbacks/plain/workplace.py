@@ -85,7 +85,9 @@ class Workplace:
         Raises:
             DatabaseError: it cannot be kept.
         """
-        counters = tuple(replace(each, amount=None) for each in counters_of(self.tier_of(record.user_id)))
+        counters = tuple(
+            replace(each, amount=None, shadow=None) for each in counters_of(self.tier_of(record.user_id))
+        )
         with suppress(NoRedis, StoreLost):  # the ledger is what must last
             record = self.in_redis(lambda limiter: _counted(limiter, record, counters))
         self.records.insert([(record.to_json(), False)])

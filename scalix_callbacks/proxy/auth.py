@@ -48,7 +48,8 @@ async def _decide(request: Request, call: Call) -> Caller:
     refuse_query_credentials(request.query_params.multi_items())
     claims = read_claims(request.scope["headers"], route)
     call.client_request_id = claims.client_request_id
-    caller = await gateway.identify(claims)
+    call.cache_control = claims.cache_control
+    caller = await gateway.identify(claims, request.client.host if request.client else None)
     gateway.check_access(caller, route, exists=lambda: True)
     if route is None or route.access is not Access.USER:
         return caller
@@ -57,6 +58,7 @@ async def _decide(request: Request, call: Call) -> Caller:
         caller = await gateway.act_for(claims, body.get("user"))
     if route.endpoint is not None:
         screened = gateway.admit_body(caller, route.endpoint, body)
+        screened = await gateway.with_context(call, caller, route, screened)
         call.caller = caller
         _replace_body(request, await runtime.meter().admit(call, route.endpoint, screened))
     return caller

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,16 +13,20 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
 from scalix_callbacks.core.answer_headers import answer_headers
+from scalix_callbacks.core.auto import AUTO_NAMES
 from scalix_callbacks.core.call import CURRENT_CALL, Call, current_request_id
-from scalix_callbacks.core.catalogue import Catalogue
+from scalix_callbacks.core.catalogue import SPECIAL_CHAINS, Catalogue
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid, render
 from scalix_callbacks.core.record import Outcome
 from scalix_callbacks.core.routes import Endpoint
-from scalix_callbacks.core.usage import Usage
-from scalix_callbacks.proxy import runtime
+from scalix_callbacks.core.trace import Step
+from scalix_callbacks.core.usage import NOTHING, Usage
+from scalix_callbacks.proxy import answer_cache, runtime, spans, tries
+from scalix_callbacks.proxy.engine import Savings, by_upstream, for_deployment, under_the_name_asked_for
 from scalix_callbacks.proxy.errors import AuthRefusal, ScalixProxyError, to_gateway_error
 from scalix_callbacks.proxy.served import Served, served_by
 from scalix_callbacks.proxy.stream_reading import StreamReading, is_finish, is_last_event
+from scalix_callbacks.proxy.unkept import unkept
 from scalix_callbacks.proxy.whole_reading import tell_estimated, usage_of
 
 _log = logging.getLogger("scalix.calls")
@@ -31,9 +35,10 @@ _log = logging.getLogger("scalix.calls")
 class ScalixCallbacks(CustomLogger):
     """Every hook is defined here itself: LiteLLM looks some of them up on the leaf class alone."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, upstreams: frozenset[str] = frozenset()) -> None:
         super().__init__()
         self._catalogue = catalogue
+        self._upstreams = upstreams
 
     async def async_pre_call_hook(
         self, user_api_key_dict: UserAPIKeyAuth, cache: DualCache, data: dict[str, Any], call_type: str
@@ -42,15 +47,22 @@ class ScalixCallbacks(CustomLogger):
         call = CURRENT_CALL.get()
         if call is None or call.caller is None:
             raise ScalixProxyError(GatewayError(ErrorCategory.INVALID_API_KEY), current_request_id())
-        if call.endpoint is not None and call.model is not None and not call.caller.is_operator:
-            chain = runtime.gateway().usable_chain(call.caller, call.model)
+        spans.describe(call)
+        if call.endpoint is not None:
+            answer_cache.steer(data, call)
+        is_limited = call.choice is not None or not call.caller.is_operator
+        if call.endpoint is not None and call.model is not None and is_limited:
+            if call.choice is not None:
+                chain = call.choice.fallback_options
+            else:
+                chain = runtime.gateway().usable_chain(call.caller, call.model)
             # Always set, so that neither a chain of the chain nor a model out of reach is tried.
-            # Each is tried once: with retries of its own, the first would use up all calls of the chain.
-            once = [{"model": model, "num_retries": 0} for model in chain]
-            data["fallbacks"] = [{call.model: once}] if once else []
-            if call.caller.models is not None:
-                # Their chains are the router's own, which knows tiers, but no narrowed key.
-                data["context_window_fallbacks"] = data["content_policy_fallbacks"] = []
+            data["fallbacks"] = _chain(call.model, chain) or []
+            for kind in SPECIAL_CHAINS:
+                # None: LiteLLM then goes on with the ordinary chain, as it does where nobody set any.
+                special = runtime.gateway().usable_chain(call.caller, call.model, kind)
+                data[kind.value] = _chain(call.model, special)
+        by_upstream(call, data)
         if call.endpoint in (Endpoint.CHAT, Endpoint.COMPLETIONS) and call.is_stream:
             # LiteLLM asks providers for the usage of a stream by itself, but for that of chat alone, and
             # only where all deployments take this option. Anthropic's tell it anyway; LiteLLM takes it off.
@@ -59,6 +71,29 @@ class ScalixCallbacks(CustomLogger):
                 # Made before us; for providers without the option, what it has decides.
                 logging.stream_options = data["stream_options"]
         return data
+
+    async def async_pre_call_deployment_hook(
+        self, kwargs: dict[str, Any], call_type: Any
+    ) -> dict[str, Any] | None:
+        """What is sent, now that it is known where: options of the engine to an upstream engine alone, and
+        that nothing is to be kept to whoever would."""
+        call = CURRENT_CALL.get()
+        if call is None:
+            return None
+        tries.sent(call, kwargs)
+        changed = for_deployment(call, kwargs, self._upstreams)
+        return unkept(changed or kwargs, call_type) or changed
+
+    async def async_post_call_failure_deployment_hook(
+        self,
+        request_data: Mapping[str, Any],
+        exception: Exception,
+        call_type: Any,
+        fallback_depth: int | None = None,
+    ) -> None:
+        """A provider failed; others may be tried."""
+        if (call := CURRENT_CALL.get()) is not None:
+            tries.failed(call, exception)
 
     async def async_filter_deployments(
         self,
@@ -84,7 +119,8 @@ class ScalixCallbacks(CustomLogger):
         if call is None or call.caller is None:
             return []
         listed = set(runtime.gateway().listed_models(call.caller))
-        return [name for name in model_names if name in listed]
+        own = [name for name in AUTO_NAMES if name in listed]  # LiteLLM does not know them
+        return [name for name in model_names if name in listed and name not in own] + own
 
     async def async_post_call_failure_hook(
         self,
@@ -124,9 +160,13 @@ class ScalixCallbacks(CustomLogger):
         served = served_by(response, asked=call.model)
         used = usage_of(response, call.ask.prompt_tokens if call.ask is not None else 0)
         tell_estimated(response, used)
+        under_the_name_asked_for(call, response)
         await runtime.meter().settle(
             call, Outcome.OK, used, model_used=served.model or call.model, **served.about
         )
+        answer_cache.confirm(call, served.model)
+        if answer_cache.is_hit(call):
+            answer_cache.tell_unused(response)
         told = runtime.meter().scalix(call, served.model)
         if isinstance(response, dict):
             response["scalix"] = told
@@ -143,10 +183,12 @@ class ScalixCallbacks(CustomLogger):
         used and what is left: in a chunk of ours, or in the last event where clients read no other.
         """
         call, reading, finish = CURRENT_CALL.get(), StreamReading(), None
+        savings = Savings(call)
         try:
             async for chunk in response:
                 if call is not None and call.first_token_at_s is None:
                     call.first_token_at_s = time.time()
+                    call.note(Step.FIRST_TOKEN)
                 if (passed := reading.take(chunk)) is None:
                     _check(reading)
                     continue
@@ -156,7 +198,7 @@ class ScalixCallbacks(CustomLogger):
                 if reading.is_empty and is_finish(passed):
                     finish = passed  # until it is known whether there was an answer
                 else:
-                    yield passed
+                    yield savings.before(passed)
                 _check(reading)
             if rest := reading.rest():
                 yield rest
@@ -213,6 +255,7 @@ class ScalixCallbacks(CustomLogger):
 
 HOOKS = (
     "async_pre_call_hook",
+    "async_pre_call_deployment_hook",
     "async_filter_deployments",
     "async_filter_listed_models",
     "async_post_call_failure_hook",
@@ -221,6 +264,14 @@ HOOKS = (
     "async_post_call_response_headers_hook",
 )
 """What must be registered for the promises to hold; the doctor and every start check it."""
+
+
+def _chain(model: str, following: Sequence[str]) -> list[dict[str, Any]] | None:
+    """A chain as LiteLLM takes it; None: nothing follows.
+
+    Each is tried once: with retries of its own, the first would use up all calls of the chain.
+    """
+    return [{model: [{"model": other, "num_retries": 0} for other in following]}] if following else None
 
 
 def _check(reading: StreamReading) -> None:
@@ -236,6 +287,8 @@ def _told(error: Exception) -> GatewayError:
         # LiteLLM goes on with the None it makes of a provider's second 422.
         told = GatewayError(ErrorCategory.PROVIDER_ERROR)
     call = CURRENT_CALL.get()
+    if call is not None and call.endpoint is Endpoint.EMBEDDINGS:
+        told = _of_embeddings(told)
     _log.warning(
         "call failed category=%s cause=%s model=%s request_id=%s",
         told.category.value,
@@ -246,6 +299,17 @@ def _told(error: Exception) -> GatewayError:
     return told
 
 
+def _of_embeddings(told: GatewayError) -> GatewayError:
+    """That a model makes none, where LiteLLM or its provider says that there is no such model: the edge made
+    sure that there is."""
+    if told.category is ErrorCategory.MODEL_NOT_FOUND:
+        return invalid("This model makes no embeddings. Name one that does.", param="model")
+    if told.category is ErrorCategory.MODEL_UNAVAILABLE and not told.is_retryable:
+        message = "This model makes no embeddings, or is gone. Name another one."
+        return GatewayError(told.category, message, param="model", is_retryable=False)
+    return told
+
+
 async def _settle_ended(call: Call, reading: StreamReading, source: Any) -> tuple[Usage, dict[str, Any]]:
     """Settles a stream that ended by itself: what it used, and the `scalix` object."""
     served = served_by(reading.first, source, asked=call.model)
@@ -253,7 +317,8 @@ async def _settle_ended(call: Call, reading: StreamReading, source: Any) -> tupl
     await runtime.meter().settle(
         call, Outcome.OK, used, model_used=served.model or call.model, **served.about
     )
-    return used, runtime.meter().scalix(call, served.model)
+    answer_cache.confirm(call, served.model)
+    return (NOTHING if answer_cache.is_hit(call) else used), runtime.meter().scalix(call, served.model)
 
 
 async def _settle_failed(
@@ -265,16 +330,18 @@ async def _settle_failed(
     """
     if call.ask is None:
         return
-    by = served or Served()
+    read, by = reading or StreamReading(), served or Served()
     if category is ErrorCategory.CLIENT_CLOSED:
-        used = (reading or StreamReading()).usage(call.ask.prompt_tokens, is_cut=True)
+        used = read.usage(call.ask.prompt_tokens, is_cut=True)
         await runtime.meter().settle(
             call, Outcome.ABORTED, used, model_used=by.model or call.model, **by.about
         )
         return
-    received = (
-        None if reading is None or reading.is_empty else reading.usage(call.ask.prompt_tokens, is_cut=True)
-    )
+    received = None
+    if read.is_empty:
+        by = tries.blamed(call, category) or by
+    else:
+        received = read.usage(call.ask.prompt_tokens, is_cut=True)
     await runtime.meter().settle(
         call, Outcome.ERROR, received, category=category, model_used=by.model, **by.about
     )

@@ -3,10 +3,10 @@
 import asyncio
 import ssl
 from collections.abc import Iterator, Mapping
-from traceback import walk_tb
 from typing import Any, Protocol
 
 import aiohttp
+import aiohttp.http_exceptions
 import fastapi.exceptions
 import httpx
 import openai
@@ -23,12 +23,14 @@ from litellm.proxy.route_llm_request import ProxyModelNotFoundError
 from litellm.types.router import RouterErrors, RouterRateLimitError, RouterRateLimitErrorBasic
 
 from scalix_callbacks.core.errors import ErrorCategory
+from scalix_callbacks.proxy.raised_in import at_a_request, at_an_answer, quotes_an_answer
 
 MAX_CAUSES = 10
 """How many causes of an exception are looked at."""
 MAX_TEXT = 4_000
 """How many characters of a foreign text are searched for markers."""
-MAX_FRAMES = 60
+MAX_TRACEBACK = 20_000
+"""The same of one that quotes a traceback."""
 
 _C = ErrorCategory
 
@@ -42,7 +44,9 @@ def category_of(error: BaseException) -> ErrorCategory:
         category = _of_one(cause)
         if category is not None:
             return category
-    return _C.INVALID_REQUEST if any(map(_is_building_a_request, causes(error))) else _C.INTERNAL
+    if any(map(at_a_request, causes(error))):
+        return _C.INVALID_REQUEST
+    return _C.PROVIDER_ERROR if any(map(at_an_answer, causes(error))) else _C.INTERNAL
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -68,7 +72,7 @@ def _of_one(error: BaseException) -> ErrorCategory | None:
         rule = _BY_CLASS.get(cls)
         if rule is not None:
             return rule if isinstance(rule, ErrorCategory) else rule(error)
-    if "Max retries per request hit!" in _text(error):  # a bare Exception: the cap on calls was reached
+    if "Max retries per request hit!" in text_of(error):  # a bare Exception: the cap on calls was reached
         return _C.PROVIDER_ERROR
     return None
 
@@ -86,7 +90,8 @@ def _wrapper(error: Any) -> ErrorCategory | None:
 
 def _bad_request(error: Any) -> ErrorCategory:
     """400 of a provider, or of the router; some providers say everything with it."""
-    text = _text(error).lower()
+    # The code is not in the text of LiteLLM's classes; that of an upstream Scalix is a category of ours.
+    text = _said(error)
     if any(marker in text for marker in _NO_SUCH_MODEL):
         return _C.MODEL_NOT_FOUND
     if _is_context_window(text):
@@ -95,6 +100,8 @@ def _bad_request(error: Any) -> ErrorCategory:
         return _C.CONTENT_POLICY
     if any(marker in text for marker in _REFUSED_KEY):
         return _C.PROVIDER_AUTH
+    if any(marker in text for marker in _NOT_SERVED):
+        return _C.MODEL_UNAVAILABLE
     if any(marker in text for marker in _UNREADABLE_ANSWER):
         return _C.PROVIDER_ERROR
     status = _answered(error) or _status(error)
@@ -106,17 +113,17 @@ def _server_side(error: Any) -> ErrorCategory:
     network = next((c for cause in causes(error) if (c := _of_network(cause))), None)
     if network is not None:
         return network
-    text = _text(error).lower()
-    if "overloaded" in text:
+    text = _said(error)
+    if any(marker in text for marker in _BUSY):
         return _C.PROVIDER_RATE_LIMITED
     if RouterErrors.no_deployments_with_provider_budget_routing.value.lower() in text:
         return _C.MODEL_UNAVAILABLE
     status = _status(error)
     if status == 400:
         return _bad_request(error)
-    if status in (None, 200, 500):
-        return _C.PROVIDER_ERROR
-    return _by_status(status)
+    if status not in (None, 200, 500):
+        return _by_status(status)
+    return _C.INVALID_REQUEST if any(map(at_a_request, causes(error))) else _C.PROVIDER_ERROR
 
 
 def _connection(error: Any) -> ErrorCategory:
@@ -126,12 +133,11 @@ def _connection(error: Any) -> ErrorCategory:
     category = _server_side(error)
     if category is not _C.PROVIDER_ERROR:
         return category
-    if any(map(_is_building_a_request, causes(error))):
-        return _C.INVALID_REQUEST
-    text = _text(error).lower()
+    text = text_of(error).lower()
     is_answer = (
         _answered(error) is not None
         or any(marker in text for marker in _UNREADABLE_ANSWER)
+        or quotes_an_answer(text_of(error, MAX_TRACEBACK))
         or any(isinstance(cause, _OF_UNREADABLE_ANSWERS) for cause in causes(error))
         # The SDK's word for an error that the provider told within its stream.
         or any(type(cause) is openai.APIError for cause in causes(error))
@@ -139,17 +145,13 @@ def _connection(error: Any) -> ErrorCategory:
     return _C.PROVIDER_ERROR if is_answer else _C.NETWORK_ERROR
 
 
-def _is_building_a_request(error: BaseException) -> bool:
-    """Whether it was raised while LiteLLM translated the caller's request for the provider."""
-    frames = zip(range(MAX_FRAMES), walk_tb(error.__traceback__), strict=False)
-    return any(frame.f_code.co_name in _REQUEST_BUILDERS for _, (frame, _) in frames)
-
-
 def _http_status(error: Any) -> ErrorCategory:
     """A provider's answer with a status and nothing else known about it."""
     status = _status(error)
     if status is None or status >= 500 or status == 200:
         return _server_side(error)
+    if status == 403 and _is_content_policy(text_of(error).lower()):
+        return _C.CONTENT_POLICY  # OpenRouter's moderation
     return _bad_request(error) if status in (400, 422) else _by_status(status)
 
 
@@ -179,7 +181,7 @@ def _proxy_exception(error: ProxyException) -> ErrorCategory | None:
     headers = getattr(error, "headers", None) or {}
     if any(str(name).lower().startswith("llm_provider-") for name in headers):
         return _by_status(status)
-    return _proxy_status(status, _text(error))
+    return _proxy_status(status, text_of(error))
 
 
 def _http_exception(error: Any) -> ErrorCategory:
@@ -217,45 +219,48 @@ def _is_provider(error: BaseException) -> bool:
     return isinstance(error, openai.OpenAIError | BaseLLMException | httpx.HTTPError | aiohttp.ClientError)
 
 
-_REQUEST_BUILDERS = frozenset(
-    {
-        "_transform_messages",
-        "_transform_request_body",
-        "async_transform_request",
-        "get_optional_params",
-        "transform_request",
-        "translate_completion_input_params_with_tool_mapping",
-        "update_messages_with_model_file_ids",
-        "validate_and_fix_openai_messages",
-        "validate_and_fix_openai_tools",
-    }
-)
-"""LiteLLM's functions that read a request; what fails in them is in the request."""
 _OF_UNREADABLE_ANSWERS = (ValueError, TypeError, LookupError, AttributeError, AssertionError)
 _UNREADABLE_ANSWER = (
     "converting to valid response",
     "unable to get json response",
     "invalid response object",
+    "closed the responses stream before any terminal event",
+    "got unexpected response from",  # an error that Ollama told within its stream
 )
 _NO_SUCH_MODEL = (
     "invalid model name passed in",
     "llm provider not provided",
     RouterErrors.no_healthy_deployments.value.lower(),  # what the router says of a name it has not
 )
-_REFUSED_KEY = ("api key not valid", "api_key_invalid", "invalid api key", "incorrect api key")
-"""Gemini answers a wrong key with 400."""
+_REFUSED_KEY = (
+    "api key not valid",
+    "api_key_invalid",
+    "invalid api key",
+    "incorrect api key",
+    "credit balance is too low",
+    "user location is not supported",
+)
+"""What is wrong with the gateway's account or place, not with the request, though it comes with 400: a key
+that Gemini refuses or a country it does not serve, an account at Anthropic without money."""
+_NOT_SERVED = ("model not exist", "is not a valid model id", "model unloaded", "failed to load model")
+"""DeepSeek, OpenRouter and LM Studio answer 400, not 404, for a model they do not have."""
+_BUSY = ("overloaded", "service is too busy", "server busy")
 _CONTEXT_WINDOW = (
     "context_length_exceeded",
     "prompt is too long",
     "input is too long",
     "context window",
     "context length",
+    "context_window_exceeded",
 )
 _CONTENT_POLICY = (
     "content_filter",
     "content filtering policy",
     "prohibited_content",
     "content management policy",
+    "content_policy",
+    "content exists risk",
+    "requires moderation and your input was flagged",
 )
 
 
@@ -398,7 +403,12 @@ _BY_CLASS: Mapping[type, ErrorCategory | _Rule] = {
     httpx.LocalProtocolError: _C.INTERNAL,
     httpx.UnsupportedProtocol: _C.INTERNAL,
     httpx.HTTPError: _C.PROVIDER_ERROR,
+    aiohttp.InvalidUrlRedirectClientError: _C.PROVIDER_ERROR,
+    aiohttp.NonHttpUrlRedirectClientError: _C.PROVIDER_ERROR,
+    aiohttp.RedirectClientError: _C.PROVIDER_ERROR,  # it sent us where nobody can go
     aiohttp.InvalidURL: _C.INTERNAL,
+    aiohttp.NonHttpUrlClientError: _C.INTERNAL,
+    aiohttp.http_exceptions.HttpProcessingError: _C.PROVIDER_ERROR,  # an answer that is no HTTP
     aiohttp.ClientResponseError: _http_status,
     aiohttp.ClientError: _C.NETWORK_ERROR,
     asyncio.CancelledError: _C.CLIENT_CLOSED,
@@ -418,13 +428,36 @@ def _status(error: Any) -> int | None:
     return None
 
 
+def is_gone(error: BaseException) -> bool:
+    """Whether the provider does not have what was asked of it, so that to ask again is pointless."""
+    return any(
+        _is_provider(cause) and _status(cause) in (404, 410) and not isinstance(cause, RouterRateLimitError)
+        for cause in causes(error)
+    )
+
+
+def _said(error: Any) -> str:
+    """What it says and the code that came with it, in small letters."""
+    # Of aiohttp's errors `code` is the status, under a name that warns.
+    code = "" if isinstance(error, aiohttp.ClientResponseError) else getattr(error, "code", "")
+    return f"{text_of(error)} {code}".lower()
+
+
 def _answered(error: BaseException) -> int | None:
     """The status the provider really answered with, which LiteLLM's classes may have changed."""
-    return next((_status(cause) for cause in causes(error) if isinstance(cause, httpx.HTTPStatusError)), None)
+    answers = (
+        cause
+        for cause in causes(error)
+        # LiteLLM's own with 200 is what it raises of an answer; with others it is often made up.
+        if isinstance(cause, httpx.HTTPStatusError)
+        or (isinstance(cause, BaseLLMException) and _status(cause) == 200)
+    )
+    return next(map(_status, answers), None)
 
 
-def _text(error: BaseException) -> str:
+def text_of(error: BaseException, most: int = MAX_TEXT) -> str:
+    """What a foreign exception says, at most so many characters; "" where even that fails."""
     try:
-        return str(error)[:MAX_TEXT]
+        return str(error)[:most]
     except Exception:  # a foreign __str__ may fail in any way; then there are no markers
         return ""

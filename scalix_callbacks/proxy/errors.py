@@ -11,7 +11,7 @@ from litellm.proxy._types import ProxyException
 from litellm.types.router import RouterRateLimitError
 
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, render, response_headers
-from scalix_callbacks.proxy.categories import category_of, causes
+from scalix_callbacks.proxy.categories import category_of, causes, is_gone, text_of
 
 MAX_PROMISED_WAIT_S = 3_600
 
@@ -40,6 +40,7 @@ def to_gateway_error(error: BaseException) -> GatewayError:
         category,
         message if param else None,
         param=param,
+        is_retryable=False if category is ErrorCategory.MODEL_UNAVAILABLE and is_gone(error) else None,
         retry_after_s=_retry_after_s(error) if category in _WAITABLE else None,
     )
 
@@ -115,7 +116,14 @@ def _retry_after_s(error: BaseException) -> float | None:
                 seconds = _seconds(holder.get("retry-after"), 1) if seconds is None else seconds
                 if seconds is not None:
                     return seconds
+        said = _RETRY_INFO.search(text_of(cause))
+        if said is not None:
+            return _seconds(said[1], 1)
     return None
+
+
+_RETRY_INFO = re.compile(r'"retryDelay":\s*"(\d{1,6}(?:\.\d{1,9})?)s"')
+"""Gemini tells its wait in the body alone, as google.rpc.RetryInfo."""
 
 
 def _seconds(value: object, unit_s: float) -> float | None:

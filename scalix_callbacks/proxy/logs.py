@@ -44,12 +44,12 @@ def install(redactor: Redact, *, level: str, is_debug: bool) -> None:
     Args:
         redactor: takes the known secrets out of a text.
         level: of our own loggers and, from WARNING on, of LiteLLM's.
-        is_debug: full text of everything, redacted only, LiteLLM's DEBUG included.
+        is_debug: LiteLLM's DEBUG lines, too; as all of them without what they are about.
     """
     inner = logging.getLogRecordFactory()
     if isinstance(inner, SafeRecords):
         inner = inner.inner
-    logging.setLogRecordFactory(SafeRecords(inner, redactor, is_full=is_debug))
+    logging.setLogRecordFactory(SafeRecords(inner, redactor))
     threshold = logging.DEBUG if is_debug else max(logging.WARNING, logging.getLevelName(level))
     for name in LITELLM_LOGGERS:
         logger = logging.getLogger(name)
@@ -64,10 +64,9 @@ def install(redactor: Redact, *, level: str, is_debug: bool) -> None:
 class SafeRecords:
     """A log record factory that makes each record harmless; whoever handles it later cannot undo that."""
 
-    def __init__(self, inner: _RecordFactory, redact: Redact, *, is_full: bool) -> None:
+    def __init__(self, inner: _RecordFactory, redact: Redact) -> None:
         self.inner = inner
         self._redact = redact
-        self._is_full = is_full
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         record = self.inner(*args, **kwargs)
@@ -79,7 +78,7 @@ class SafeRecords:
         return record
 
     def _make_safe(self, record: logging.LogRecord) -> None:
-        is_own = self._is_full or _is_under(record.name, OWN_LOGGERS)
+        is_own = _is_under(record.name, OWN_LOGGERS)
         if _is_under(record.name, ("uvicorn",)):
             # Its formatters want the arguments themselves.
             record.msg = self._clean(str(record.msg))

@@ -3,6 +3,7 @@
 import litellm
 from litellm.proxy import proxy_server
 
+from scalix_callbacks.proxy import answer_cache
 from scalix_callbacks.proxy.auth import authenticate
 from scalix_callbacks.proxy.callbacks import HOOKS, ScalixCallbacks
 
@@ -20,6 +21,8 @@ def problems() -> list[str]:
         found.append("general_settings.custom_auth is not scalix_callbacks.plugin.authenticate")
     if not litellm.global_disable_no_log_param:
         found.append("litellm_settings.global_disable_no_log_param is off: clients could switch hooks off")
+    if litellm.cache is not None and answer_cache.installed() is None:
+        found.append("litellm_settings.cache is on: LiteLLM's own cache would be shared by all users")
     if not proxy_server.general_settings.get("cancel_on_disconnect"):
         found.append("general_settings.cancel_on_disconnect is off: calls would outlive their clients")
     return found

@@ -39,20 +39,31 @@ def served_by(*answers: Any, asked: str | None = None) -> Served:
     Args:
         asked: the model asked for, which tells what a deployment of a pattern was called for.
     """
-    router = proxy_server.llm_router
     for answer in answers:
         deployment_id = _noted(answer, "model_id")
-        if router is None or not isinstance(deployment_id, str):
-            continue
-        deployment = router.get_deployment(deployment_id)
-        if deployment is None:
-            continue
-        name, params = str(deployment.model_name), deployment.litellm_params
-        provider = params.custom_llm_provider or params.model.partition("/")[0]
-        rates = _rates_of(deployment, deployment_id, str(provider), asked)
-        provider = provider if provider in litellm.provider_list else None
-        return Served(None if "*" in name else name, provider, rates)
-    return Served()
+        if isinstance(deployment_id, str) and (served := served_of(deployment_id, asked)) != _NOBODY:
+            return served
+    return _NOBODY
+
+
+def served_of(deployment_id: str, asked: str | None = None) -> Served:
+    """What is known of this deployment; nothing where LiteLLM does not have it (any more).
+
+    Args:
+        asked: as for `served_by`.
+    """
+    router = proxy_server.llm_router
+    deployment = None if router is None else router.get_deployment(deployment_id)
+    if deployment is None:
+        return _NOBODY
+    name, params = str(deployment.model_name), deployment.litellm_params
+    provider = params.custom_llm_provider or params.model.partition("/")[0]
+    rates = _rates_of(deployment, deployment_id, str(provider), asked)
+    provider = provider if provider in litellm.provider_list else None
+    return Served(None if "*" in name else name, provider, rates)
+
+
+_NOBODY = Served()
 
 
 def _rates_of(deployment: Any, deployment_id: str, provider: str, asked: str | None) -> Rates | None:

@@ -23,6 +23,7 @@ class StreamReading:
 
     Attributes:
         has_failed: an event of raw SSE says so; it holds the provider's own words.
+        first: the first chunk that said anything; what came before may be of a model that then failed.
     """
 
     def __init__(self) -> None:
@@ -35,7 +36,7 @@ class StreamReading:
     def take(self, chunk: Any) -> Any:
         """The chunk as it goes on; None when nothing of it does yet: it held the usage alone, which our own
         last chunk tells, or no whole event of raw SSE, which go on as a whole."""
-        if self.first is None:
+        if self.is_empty:
             self.first = chunk
         if isinstance(chunk, bytes | str):
             return self._read_sse(chunk)
@@ -150,6 +151,17 @@ class StreamReading:
 def is_finish(chunk: Any) -> bool:
     """Whether this chunk of a chat or a completion says why the answer ended."""
     return any(getattr(choice, "finish_reason", None) for choice in getattr(chunk, "choices", None) or ())
+
+
+def says_something(chunk: Any) -> bool:
+    """Whether this chunk of a chat or a completion holds a part of the answer, or why there is none."""
+    for choice in map(_held, getattr(chunk, "choices", None) or ()):
+        delta = choice.get("delta")
+        if any([choice.get("text")] if delta is None else _texts(delta)):
+            return True
+        if choice.get("finish_reason") not in (None, "stop"):
+            return True
+    return False
 
 
 def is_last_event(chunk: Any) -> bool:

@@ -21,6 +21,24 @@ def usage_of(answer: Any, prompt_estimate: int) -> Usage:
     )
 
 
+def is_answer(answer: Any) -> bool:
+    """Whether its provider said anything: a word, why there is none, or that it used something.
+
+    LiteLLM makes an answer of nearly any JSON, and hands Anthropic's on unread.
+    """
+    if isinstance(answer, dict) and not isinstance(answer.get("content"), list):
+        return False  # of Anthropic's API, whose clients need it
+    if getattr(answer, "error", None) or (isinstance(answer, dict) and answer.get("error")):
+        return False
+    return parse_usage(_plain(_usage_in(answer))) is not None or says_something(answer)
+
+
+def says_something(answer: Any) -> bool:
+    """Whether it holds a word or a call, or why there is none."""
+    body = _plain(answer)
+    return any(_texts(body)) or any(reason not in _ENDED_WELL for reason in _reasons(body))
+
+
 def tell_estimated(answer: Any, used: Usage) -> None:
     """Puts an estimate in the place of the zeros by which LiteLLM stands in for a report."""
     told = _usage_in(answer)
@@ -47,6 +65,18 @@ def _usage_in(answer: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     return value.model_dump(warnings=False) if isinstance(value, BaseModel) else value
+
+
+_ENDED_WELL = (None, "stop", "end_turn", "completed")
+
+
+def _reasons(body: Any) -> Iterator[Any]:
+    if not isinstance(body, Mapping):
+        return
+    yield body.get("stop_reason")
+    yield body.get("status")
+    for choice in body.get("choices") or ():
+        yield choice.get("finish_reason")
 
 
 def _texts(body: Any) -> Iterator[str]:

@@ -8,8 +8,10 @@ from typing import Any
 from scalix_callbacks.core.catalogue import Catalogue
 from scalix_callbacks.core.pricing import PriceTable
 from scalix_callbacks.core.tiers import TierTable
+from scalix_callbacks.settings.auto_block import AutoSettings, read_auto
 from scalix_callbacks.settings.environment import Environment, read_environment, with_env_files
 from scalix_callbacks.settings.errors import SettingsError
+from scalix_callbacks.settings.litellm_values import check_litellms_redis
 from scalix_callbacks.settings.model_list import (
     DefaultCredentials,
     check_engine_addresses,
@@ -17,7 +19,9 @@ from scalix_callbacks.settings.model_list import (
     resolve,
 )
 from scalix_callbacks.settings.price_block import read_prices
+from scalix_callbacks.settings.rollout_block import RolloutSettings, read_rollout
 from scalix_callbacks.settings.tier_block import read_tiers
+from scalix_callbacks.settings.unpriced import check_priced, unpriced_models
 from scalix_callbacks.settings.yaml_file import read_config
 
 __all__ = ["DEFAULT_CONFIG", "Environment", "Settings", "SettingsError", "load"]
@@ -35,6 +39,8 @@ class Settings:
         config: the YAML's data with its includes merged, `os.environ/…` unresolved.
         tiers, catalogue: what the YAML says of them, checked against each other.
         prices: what users pay.
+        auto: how auto mode is set.
+        rollout: which flags there are, and what rolls them back.
         is_demo: every model is served by the demo provider.
     """
 
@@ -45,10 +51,17 @@ class Settings:
     is_demo: bool = False
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     prices: PriceTable = field(default_factory=PriceTable, compare=False, repr=False)
+    auto: AutoSettings = field(default_factory=AutoSettings)
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)
 
     @property
     def database_url(self) -> str:
         return self.environment.database_url
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Models of which nobody knows what users pay, in tiers that are paid by use."""
+        return unpriced_models(self.catalogue, self.tiers, self.prices)
 
     @property
     def data_dir(self) -> Path:
@@ -96,9 +109,13 @@ def load(
             "general_settings.master_key: must be a text. Write os.environ/LITELLM_MASTER_KEY."
         )
     environment = read_environment(values, is_demo=is_demo, yaml_master_key=yaml_key)
+    check_litellms_redis(data, environment.redis_url)
     catalogue = read_catalogue(data, tiers, values, has_default_credentials)
+    check_priced(catalogue, tiers, prices)
+    auto = read_auto(data.get("scalix"), catalogue)
+    rollout = read_rollout(data.get("scalix"))
     if is_demo:
         catalogue = catalogue.all_ready()
     else:
         check_engine_addresses(data, values, environment.host, environment.port)
-    return Settings(environment, path, tiers, catalogue, is_demo, data, prices)
+    return Settings(environment, path, tiers, catalogue, is_demo, data, prices, auto, rollout)

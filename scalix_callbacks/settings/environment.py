@@ -3,17 +3,22 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 
+from scalix_callbacks.core.places import Network, is_loopback
+from scalix_callbacks.core.redis_address import cluster_address, sentinel_address
 from scalix_callbacks.settings.errors import SettingsError, shown
+from scalix_callbacks.settings.spans import check_spans
 
 DEMO_MASTER_KEY = "sk-scalix-dev-123456789"
 """Published, so worth nothing: accepted with --demo only."""
 MIN_MASTER_KEY_LENGTH = 16
 MIN_MASTER_KEY_VARIETY = 6
+MAX_NETWORKS = 64
 ENV_FILES = ("scalix_config.env", ".env")
 
 
@@ -70,7 +75,8 @@ SETTINGS: tuple[Setting, ...] = (
         "REDIS_URL",
         None,
         None,
-        "Redis to use (redis://, rediss:// or unix://); unset: an embedded one is started.",
+        "Redis to use (redis://, rediss:// or unix://, redis+cluster://host:port,host:port, or"
+        " redis+sentinel://host:port,host:port/name); unset: an embedded one is started.",
     ),
     Setting("REDIS_HOST", None, None, "Redis host, where REDIS_URL is unset."),
     Setting("REDIS_PORT", "6379", None, "Redis port, with REDIS_HOST."),
@@ -82,13 +88,36 @@ SETTINGS: tuple[Setting, ...] = (
         "SQL database (postgresql://… or sqlite:///…); unset: SQLite in the data directory.",
     ),
     Setting("SCALIX_DATA_DIR", ".scalix", None, "Directory for all that is kept; --data-dir overrides it."),
-    Setting("SCALIX_ENV", "production", None, "production, or development for what helps a developer."),
+    Setting(
+        "SCALIX_ENV",
+        "production",
+        None,
+        "production, or development (on this machine alone) for DEBUG_MODE and simulated failures.",
+    ),
     Setting("SCALIX_MAX_BODY_MB", "10", "MB", "Largest request body; larger ones are refused with 413."),
+    Setting(
+        "SCALIX_MAX_ACTIVE_CALLS",
+        "1000",
+        "calls per worker",
+        "How many calls whose answer has not begun a worker has with LiteLLM at once; others wait.",
+    ),
+    Setting(
+        "SCALIX_MAX_WAITING_CALLS",
+        "1000",
+        "calls per worker",
+        "How many calls wait for their turn; beyond that the lowest tier is refused first.",
+    ),
     Setting(
         "SCALIX_SHUTDOWN_TIMEOUT_S",
         "60",
         "seconds",
         "How long a stop waits for calls in flight before it cuts them.",
+    ),
+    Setting(
+        "SCALIX_READINESS_GRACE_S",
+        "1",
+        "seconds",
+        "How long before that health says 503 while calls are still taken, for load balancers; 0: no time.",
     ),
     Setting(
         "SCALIX_RETENTION_DAYS",
@@ -97,10 +126,64 @@ SETTINGS: tuple[Setting, ...] = (
         "How long records of single calls are kept, 31 at least; 0 keeps them for good.",
     ),
     Setting(
+        "SCALIX_CACHE_MB",
+        "64",
+        "MB",
+        "What cached answers may take of Redis, 32 at least; 0 caches none.",
+    ),
+    Setting(
+        "SCALIX_TRACE_MB",
+        "32",
+        "MB",
+        "What traces of requests may take of Redis, kept for a day at most; 0 keeps none.",
+    ),
+    Setting(
+        "SCALIX_TRACE_PERCENT",
+        "100",
+        "%",
+        "Of how many requests that went well the trace is kept; of all others it always is.",
+    ),
+    Setting(
+        "SCALIX_ACCESS_LOG",
+        "log",
+        None,
+        "Where each call gets its JSON line: log (with all others), off, or a file, rotated like the log.",
+    ),
+    Setting(
+        "SCALIX_OTEL",
+        "false",
+        None,
+        "true sends a span of each call by OpenTelemetry, as OTEL_EXPORTER_OTLP_ENDPOINT says; no bodies.",
+    ),
+    Setting(
+        "SCALIX_TRUSTED_PROXIES",
+        None,
+        None,
+        "Networks (CIDR) of proxies whose X-Forwarded-For is believed, with commas; unset: none.",
+    ),
+    Setting(
+        "SCALIX_METRICS_NETWORKS",
+        None,
+        None,
+        "Networks that may read /metrics without a key, e.g. 10.0.0.0/8,127.0.0.1; unset: none.",
+    ),
+    Setting(
+        "SCALIX_ALERT_WEBHOOK",
+        None,
+        None,
+        "Address that gets alerts as JSON with a text, as Slack's incoming webhooks take it; unset: none.",
+    ),
+    Setting(
+        "SCALIX_ALERT_KEY_DAYS",
+        "7",
+        "days",
+        "How long before its end a user's key is in the alerts; 0: never.",
+    ),
+    Setting(
         "DEBUG_MODE",
         "false",
         None,
-        "true logs LiteLLM's details; needs SCALIX_ENV=development, never logs secrets.",
+        "true logs what the pack and LiteLLM decide, without bodies or keys; needs SCALIX_ENV=development.",
     ),
     Setting("LITELLM_LOG_LEVEL", "WARNING", None, "DEBUG, INFO, WARNING or ERROR."),
     Setting(
@@ -120,7 +203,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 class Environment:
     """The checked values of the environment. `redis_url` None: embedded; `master_key` None: to be made.
 
-    `retention_days` None: records are kept for good.
+    `retention_days` None: records are kept for good; `access_log` None: its lines go to the log.
     """
 
     master_key: str | None
@@ -133,8 +216,21 @@ class Environment:
     is_development: bool
     is_debug: bool
     max_body_bytes: int
+    max_active_calls: int
+    max_waiting_calls: int
     shutdown_timeout_s: float
+    readiness_grace_s: float
     retention_days: int | None
+    cache_bytes: int
+    trace_bytes: int
+    trace_percent: int
+    writes_access_log: bool
+    access_log: Path | None
+    exports_spans: bool
+    trusted_proxies: tuple[Network, ...]
+    metrics_networks: tuple[IPv4Network | IPv6Network, ...]
+    alert_webhook: str | None
+    alert_key_days: int
     log_level: str
     log_file: Path
 
@@ -179,9 +275,16 @@ def read_environment(
         raise SettingsError(
             "DEBUG_MODE: needs SCALIX_ENV=development, for its logs show too much. Set both or none."
         )
+    host = _host(environ)
+    if is_development and not is_loopback(host):
+        raise SettingsError(
+            "SCALIX_ENV: development lets every caller simulate failures, and LITELLM_HOST"
+            f" {shown(host)} serves other machines. Listen on 127.0.0.1, or set SCALIX_ENV=production."
+        )
+    access_log = _text(environ, "SCALIX_ACCESS_LOG")
     return Environment(
         master_key=_master_key(environ, yaml_master_key, is_demo),
-        host=_host(environ),
+        host=host,
         port=_integer(environ, "LITELLM_PORT", 0, 65_535),
         workers=_workers(environ),
         redis_url=_redis_url(environ),
@@ -190,8 +293,21 @@ def read_environment(
         is_development=is_development,
         is_debug=is_debug,
         max_body_bytes=_integer(environ, "SCALIX_MAX_BODY_MB", 1, 100) * 1_000_000,
+        max_active_calls=_integer(environ, "SCALIX_MAX_ACTIVE_CALLS", 1, 100_000),
+        max_waiting_calls=_integer(environ, "SCALIX_MAX_WAITING_CALLS", 0, 100_000),
         shutdown_timeout_s=float(_integer(environ, "SCALIX_SHUTDOWN_TIMEOUT_S", 1, 3_600)),
+        readiness_grace_s=float(_integer(environ, "SCALIX_READINESS_GRACE_S", 0, 300)),
         retention_days=_retention_days(environ),
+        cache_bytes=_cache_bytes(environ),
+        trace_bytes=_trace_bytes(environ),
+        trace_percent=_integer(environ, "SCALIX_TRACE_PERCENT", 0, 100),
+        writes_access_log=access_log != "off",
+        access_log=None if access_log in ("log", "off") else _path(environ, "SCALIX_ACCESS_LOG"),
+        exports_spans=_flag(environ, "SCALIX_OTEL") and check_spans(environ),
+        trusted_proxies=_networks(environ, "SCALIX_TRUSTED_PROXIES"),
+        alert_webhook=_webhook(environ),
+        alert_key_days=_integer(environ, "SCALIX_ALERT_KEY_DAYS", 0, 365),
+        metrics_networks=_networks(environ, "SCALIX_METRICS_NETWORKS"),
         log_level=_choice(
             {**environ, "LITELLM_LOG_LEVEL": (_text(environ, "LITELLM_LOG_LEVEL") or "").upper()},
             "LITELLM_LOG_LEVEL",
@@ -271,16 +387,11 @@ def _redis_url(environ: Mapping[str, str]) -> str | None:
     # SCALIX_REDIS_URL is what a launcher tells its workers; it is no setting.
     url, host = environ.get("SCALIX_REDIS_URL") or _text(environ, "REDIS_URL"), _text(environ, "REDIS_HOST")
     if url:
-        try:
-            parts = urlsplit(url)
-            _ = parts.port
-        except ValueError:
-            raise SettingsError(
-                "REDIS_URL: its host or port is none. Write e.g. redis://host:6379/0."
-            ) from None
-        if parts.scheme not in ("redis", "rediss", "unix") or (parts.scheme != "unix" and not parts.hostname):
-            raise SettingsError("REDIS_URL: must begin with redis://, rediss:// or unix://. Correct it.")
-        return url
+        return _checked_redis_url(url)
+    if environ.get("REDIS_CLUSTER_NODES") and host is None:
+        raise SettingsError(
+            "REDIS_CLUSTER_NODES: only LiteLLM reads it. Write REDIS_URL=redis+cluster://host:port,host:port."
+        )
     if host:
         if any(c in host for c in "/ @?#"):
             raise SettingsError(f"REDIS_HOST: {shown(host)} is no host. Write its name, or set REDIS_URL.")
@@ -288,6 +399,25 @@ def _redis_url(environ: Mapping[str, str]) -> str | None:
         secret = f":{quote(password, safe='', errors='surrogateescape')}@" if password else ""
         return f"redis://{secret}{host}:{_integer(environ, 'REDIS_PORT', 1, 65_535)}/0"
     return None
+
+
+def _checked_redis_url(url: str) -> str:
+    try:
+        if cluster_address(url) is not None or sentinel_address(url) is not None:
+            return url
+    except ValueError as error:
+        raise SettingsError(f"REDIS_URL: {error}") from None
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SettingsError("REDIS_URL: its host or port is none. Write e.g. redis://host:6379/0.") from None
+    if parts.scheme not in ("redis", "rediss", "unix") or (parts.scheme != "unix" and not parts.hostname):
+        raise SettingsError(
+            "REDIS_URL: must begin with redis://, rediss:// or unix://, with redis+cluster:// for a cluster,"
+            " or with redis+sentinel:// for Sentinels. Correct it."
+        )
+    return url
 
 
 def _integer(environ: Mapping[str, str], name: str, low: int, high: int) -> int:
@@ -304,6 +434,52 @@ def _retention_days(environ: Mapping[str, str]) -> int | None:
             "SCALIX_RETENTION_DAYS: too few days. Write 31 or more, or 0 to keep records for good."
         )
     return days or None
+
+
+def _cache_bytes(environ: Mapping[str, str]) -> int:
+    megabytes = _integer(environ, "SCALIX_CACHE_MB", 0, 100_000)
+    if 0 < megabytes < 32:  # it is shared out among 64 shards, each of which must hold an answer
+        raise SettingsError("SCALIX_CACHE_MB: too little. Write 32 or more, or 0 to cache no answers.")
+    return megabytes * 1_000_000
+
+
+def _trace_bytes(environ: Mapping[str, str]) -> int:
+    megabytes = _integer(environ, "SCALIX_TRACE_MB", 0, 10_000)
+    if 0 < megabytes < 4:  # it is shared out among 64 shards, each of which must hold some
+        raise SettingsError("SCALIX_TRACE_MB: too little. Write 4 or more, or 0 to keep no traces.")
+    return megabytes * 1_000_000
+
+
+def _networks(environ: Mapping[str, str], name: str) -> tuple[Network, ...]:
+    texts = [text.strip() for text in (_text(environ, name) or "").split(",") if text.strip()]
+    if len(texts) > MAX_NETWORKS:
+        raise SettingsError(f"{name}: holds more than {MAX_NETWORKS} networks. Write fewer, wider ones.")
+    networks = []
+    for text in texts:
+        try:
+            networks.append(ip_network(text))
+        except ValueError:
+            raise SettingsError(
+                f"{name}: {shown(text)} is no network. Write e.g. 10.0.0.0/8, with commas between several."
+            ) from None
+    return tuple(networks)
+
+
+def _webhook(environ: Mapping[str, str]) -> str | None:
+    address = _text(environ, "SCALIX_ALERT_WEBHOOK")
+    if address is None:
+        return None
+    try:
+        parts = urlsplit(address)
+        is_one = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+    except ValueError:
+        is_one = False
+    if not is_one or not address.isprintable() or " " in address:
+        # It is not shown: who knows it may write there.
+        raise SettingsError(
+            "SCALIX_ALERT_WEBHOOK: is no web address. Write e.g. https://hooks.example.com/services/…"
+        )
+    return address
 
 
 def _choice(environ: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:

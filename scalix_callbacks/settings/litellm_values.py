@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from scalix_callbacks.core.redis_address import MANY_SCHEMES
 from scalix_callbacks.settings.errors import SettingsError, shown
 
 _Check = Callable[[object], bool]
 
+MAX_NUMBER = 10**15
+"""LiteLLM counts with floats, in which this is still exact."""
 ROUTING_STRATEGIES = (
     "simple-shuffle",
     "least-busy",
@@ -17,6 +20,8 @@ ROUTING_STRATEGIES = (
     "provider-budget-routing",
     "lar1",
 )
+
+_REDIS_URLS = ("router_settings.redis_url", "general_settings.coordination_redis.url")
 
 
 def check_values(config: Mapping[str, Any]) -> None:
@@ -50,10 +55,76 @@ def _sections(
         params = entry.get("litellm_params") if isinstance(entry, dict) else None
         if isinstance(params, dict):
             yield f"model_list[{i}].litellm_params", params, _PARAMS
+        info = entry.get("model_info") if isinstance(entry, dict) else None
+        if isinstance(info, dict):
+            yield f"model_list[{i}].model_info", info, {"order": _ORDER}
+
+
+def check_litellms_redis(config: Mapping[str, Any], redis_url: str | None) -> None:
+    """Refuses to hand LiteLLM an address that only we can read, that of a cluster or of Sentinels.
+
+    It would go on without a Redis, and say so in its log alone.
+
+    Raises:
+        SettingsError: names the YAML path and the mend.
+    """
+    if redis_url is None or not redis_url.startswith(MANY_SCHEMES):
+        return
+    for path in _REDIS_URLS:
+        value: Any = config
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if value == "os.environ/REDIS_URL":
+            raise SettingsError(
+                f"{path}: LiteLLM cannot read this REDIS_URL. Take the line out: cooldowns and"
+                " cached answers are shared without it."
+            )
+
+
+def check_routing(params: Mapping[str, Any], resolve: Callable[[object], object], path: str) -> None:
+    """Refuses a weight or an order that the environment makes none; what the YAML says, `check_values` sees.
+
+    LiteLLM would drop the deployment, and say so in its log alone.
+
+    Args:
+        resolve: `os.environ/NAME` → its value, None when unset.
+
+    Raises:
+        SettingsError: names the YAML path, the variable and the mend.
+    """
+    for name, (fits, what) in (("weight", _WEIGHT), ("order", _ORDER)):
+        value = params.get(name)
+        resolved = resolve(value)
+        if not isinstance(value, str) or not isinstance(resolved, str):
+            continue
+        if not fits(_number(resolved)):
+            raise SettingsError(
+                f"{path}.{name}: {value} is {shown(resolved)}; it must be {what}. Correct it."
+            )
+
+
+def _number(text: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    """No NaN, which is neither above nor below, and nothing infinite, which no other weight goes beside."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= MAX_NUMBER
+
+
+def _is_count(value: object) -> bool:
+    return _is_number(value) and isinstance(value, int)
+
+
+def _is_policy(value: object) -> bool:
+    return isinstance(value, dict) and all(count is None or _is_count(count) for count in value.values())
 
 
 def _is_names(value: object) -> bool:
@@ -61,19 +132,25 @@ def _is_names(value: object) -> bool:
 
 
 _NUMBER = (_is_number, "a number from 0 on")
+_COUNT = (_is_count, "a whole number from 0 on")
+_WEIGHT, _ORDER = _NUMBER, _COUNT
+_CHAIN = (
+    lambda value: False,
+    "left out: LiteLLM would call other models past the tiers. Write a chain under router_settings.fallbacks",
+)
 _TEXT = (lambda value: isinstance(value, str), "a text")
 _SWITCH = (lambda value: isinstance(value, bool), "true or false")
 _MAPPING = (lambda value: isinstance(value, dict), "a mapping")
-_TIMES = {"timeout": _NUMBER, "stream_timeout": _NUMBER, "num_retries": _NUMBER}
+_TIMES = {"timeout": _NUMBER, "stream_timeout": _NUMBER, "num_retries": _COUNT}
 
 _TOP = {"environment_variables": _MAPPING}
 _ROUTER = {
     **_TIMES,
-    "allowed_fails": _NUMBER,
+    "allowed_fails": _COUNT,
     "cooldown_time": _NUMBER,
-    "max_fallbacks": _NUMBER,
+    "max_fallbacks": _COUNT,
     "retry_after": _NUMBER,
-    "retry_policy": _MAPPING,
+    "retry_policy": (_is_policy, "a mapping of whole numbers such as {AuthenticationErrorRetries: 0}"),
     "disable_cooldowns": _SWITCH,
     "routing_strategy": (
         lambda value: value in ROUTING_STRATEGIES,
@@ -82,8 +159,9 @@ _ROUTER = {
 }
 _LITELLM = {
     "request_timeout": _NUMBER,
-    "num_retries": _NUMBER,
-    "num_retries_per_request": _NUMBER,
+    "num_retries": _COUNT,
+    "num_retries_per_request": _COUNT,
+    "model_fallbacks": _CHAIN,
     "drop_params": _SWITCH,
     "cache": _SWITCH,
     "callbacks": (_is_names, "a list of names"),
@@ -95,10 +173,20 @@ _PARAMS = {
     "custom_llm_provider": _TEXT,
     "rpm": _NUMBER,
     "tpm": _NUMBER,
-    "weight": _NUMBER,
-    "order": _NUMBER,
-    "max_retries": _NUMBER,
-    "max_parallel_requests": _NUMBER,
+    "weight": _WEIGHT,
+    "order": _ORDER,
+    "max_retries": _COUNT,
+    "max_parallel_requests": _COUNT,
     "input_cost_per_token": _NUMBER,
     "output_cost_per_token": _NUMBER,
+    **dict.fromkeys(
+        (
+            "fallbacks",
+            "default_fallbacks",
+            "context_window_fallbacks",
+            "context_window_fallback_dict",
+            "content_policy_fallbacks",
+        ),
+        _CHAIN,
+    ),
 }

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from scalix_callbacks.core.catalogue import Catalogue, Deployment, Model, escapes
+from scalix_callbacks.core.catalogue import SPECIAL_CHAINS, Catalogue, ChainKind, Deployment, Model, escapes
 from scalix_callbacks.core.tiers import TierTable
 from scalix_callbacks.settings.errors import SettingsError
-from scalix_callbacks.settings.litellm_values import check_values
+from scalix_callbacks.settings.litellm_values import check_routing, check_values
 
 ENV_PREFIX = "os.environ/"
 CUSTOM_AUTH = "scalix_callbacks.plugin.authenticate"
@@ -21,7 +21,6 @@ KEYLESS_PROVIDERS = frozenset(
 """Local servers that are called without a key; they only need an address."""
 
 _WHOLE_VALUE = re.compile(re.escape(ENV_PREFIX) + r"\w+")
-_FALLBACK_KINDS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _SECTIONS = ("litellm_settings", "router_settings", "general_settings")
 _MAX_NAME = 200
 
@@ -64,19 +63,22 @@ def read_catalogue(
             )
         by_name.setdefault(alias, list(by_name[target]))
     models = tuple(Model(name, tuple(deployments)) for name, deployments in by_name.items())
-    catalogue = Catalogue(models, _fallbacks(config, Catalogue(models)))
-    for name, other, tier in escapes(catalogue, tiers):
+    chains = {kind: _fallbacks(config, Catalogue(models), kind) for kind in ChainKind}
+    special = {kind: chains[kind] for kind in SPECIAL_CHAINS}
+    catalogue = Catalogue(models, chains[ChainKind.FAILED], special)
+    for kind, name, other, tier in escapes(catalogue, tiers):
         raise SettingsError(
-            f"fallbacks: {name} falls back to {other}, which tier {tier!r} does not have although it"
+            f"{kind}: {name} falls back to {other}, which tier {tier!r} does not have although it"
             f" has {name}. Remove {other} from the chain or add it to scalix.tiers.{tier}.models."
         )
     return catalogue
 
 
 def resolve(value: object, environ: Mapping[str, str]) -> object:
-    """`os.environ/NAME` → its value, None when unset or empty; anything else as it is."""
+    """`os.environ/NAME` → its value, None when unset or blank; anything else as it is."""
     if isinstance(value, str) and value.startswith(ENV_PREFIX):
-        return environ.get(value.removeprefix(ENV_PREFIX)) or None
+        found = environ.get(value.removeprefix(ENV_PREFIX), "")
+        return found if found.strip() else None
     return value
 
 
@@ -164,6 +166,7 @@ def _deployment(
             f"{path}.model_info.tier: LiteLLM reserves this field and drops the model. Tiers name"
             " their models under scalix.tiers; use access_tier for a note."
         )
+    check_routing(params, lambda value: resolve(value, environ), f"{path}.litellm_params")
     missing = _missing(params, model, environ, known_credentials, has_default_credentials)
     return Deployment(name, model, path, missing)
 
@@ -208,19 +211,22 @@ def _aliases(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield str(alias), str(target.get("model") if isinstance(target, dict) else target)
 
 
-def _fallbacks(config: Mapping[str, Any], catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
-    """All chains by model; those for long prompts and refused content count as chains, too."""
+def _fallbacks(
+    config: Mapping[str, Any], catalogue: Catalogue, kind: ChainKind
+) -> dict[str, tuple[str, ...]]:
+    """All chains of a kind by model."""
     chains: dict[str, tuple[str, ...]] = {}
     for section in ("router_settings", "litellm_settings"):
         body = config.get(section) or {}
-        for kind in _FALLBACK_KINDS:
-            for path, name, chain in _chains(body.get(kind), f"{section}.{kind}"):
-                for model in (name, *chain):
-                    if catalogue.find(model) is None:
-                        raise SettingsError(
-                            f"{path}: there is no model {model!r} in model_list. Correct the name."
-                        )
-                chains[name] = tuple(dict.fromkeys((*chains.get(name, ()), *chain)))
+        for path, name, chain in _chains(body.get(kind), f"{section}.{kind}"):
+            for model in (name, *chain):
+                if catalogue.find(model) is None:
+                    raise SettingsError(
+                        f"{path}: there is no model {model!r} in model_list. Correct the name."
+                    )
+            if name in chain:
+                raise SettingsError(f"{path}: {name} falls back to itself. Remove it from its chain.")
+            chains[name] = tuple(dict.fromkeys((*chains.get(name, ()), *chain)))
         default = body.get("default_fallbacks") or []
         if default:
             raise SettingsError(

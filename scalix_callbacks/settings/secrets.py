@@ -18,7 +18,13 @@ _SECRET_WORDS = (
 )
 _ADDRESS_WORDS = ("api_base", "base_url", "endpoint", "_host")
 _SECRET_VARIABLES = ("_KEY", "_SECRET", "_TOKEN", "_PASSWORD")
-_URLS_WITH_PASSWORD = ("REDIS_URL", "SCALIX_DATABASE_URL")
+_URLS_WITH_PASSWORD = (
+    "REDIS_URL",
+    "SCALIX_REDIS_URL",
+    "SCALIX_DATABASE_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+)
+_SPANS_HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_HEADERS")
 _COUNTED_TOKENS = ("tokens", "token_", "_token_count", "cost_per_token")
 _BEARER = "bearer "
 
@@ -26,6 +32,11 @@ _BEARER = "bearer "
 def secrets(config: Mapping[str, Any], environ: Mapping[str, str]) -> frozenset[str]:
     """Every value to keep out of logs: from the YAML, resolved, and from variables named like secrets."""
     found = {value for name, value in environ.items() if name.endswith(_SECRET_VARIABLES)}
+    # Whoever knows the address of a webhook may write there.
+    found |= {environ.get("SCALIX_ALERT_WEBHOOK", "").strip()}
+    # `api-key=…,other=…`, as OpenTelemetry has it.
+    for name in _SPANS_HEADERS:
+        found |= {pair.partition("=")[2].strip() for pair in environ.get(name, "").split(",")}
     for name in _URLS_WITH_PASSWORD:
         found |= _password(environ.get(name, ""))
     for key, leaf in _leaves(config):

@@ -14,7 +14,10 @@ from scalix_callbacks.core.tiers import (
     DEFAULT_TIERS,
     HOUR_S,
     MAX_AMOUNT,
+    MAX_OVERLOAD_WAIT_S,
+    MAX_WEIGHT,
     MAX_WINDOW_S,
+    CacheSharing,
     Feature,
     Limit,
     StoreLost,
@@ -35,8 +38,11 @@ _TIER_KEYS = (
     "upgrade_to",
     "upgrade_url",
     "on_store_lost",
+    "cache",
+    "overload_weight",
+    "overload_wait_s",
 )
-_LIMIT_KEYS = ("amount", "unit", "window", "window_s")
+_LIMIT_KEYS = ("amount", "unit", "window", "window_s", "shadow")
 _WINDOWS = {"hour": HOUR_S, "day": DAY_S}
 
 
@@ -49,7 +55,7 @@ def read_tiers(block: object, where: str = "scalix") -> TierTable:
     if block is None:
         return DEFAULT_TIERS
     top = _mapping(block, where)
-    refuse_unknown(top, ("tiers", "prices"), where)
+    refuse_unknown(top, ("tiers", "prices", "auto", "rollout"), where)
     named = _mapping(top.get("tiers") or {}, f"{where}.tiers")
     tiers = {tier.name: tier for tier in DEFAULT_TIERS.values()}
     for name, body in named.items():
@@ -102,18 +108,30 @@ def _tier(name: str, body: Mapping[str, Any], default: Tier | None, path: str) -
         tier = replace(tier, upgrade_url=_url(body["upgrade_url"], f"{path}.upgrade_url"))
     if "on_store_lost" in body:
         tier = replace(tier, on_store_lost=_choice(body["on_store_lost"], StoreLost, f"{path}.on_store_lost"))
+    if "cache" in body:
+        # YAML reads a bare `off` as false.
+        value = "off" if body["cache"] is False else body["cache"]
+        tier = replace(tier, cache=_choice(value, CacheSharing, f"{path}.cache"))
+    if "overload_weight" in body:
+        weight = _between(body["overload_weight"], 1, MAX_WEIGHT, f"{path}.overload_weight")
+        tier = replace(tier, overload_weight=weight)
+    if "overload_wait_s" in body:
+        wait_s = _between(body["overload_wait_s"], 0, MAX_OVERLOAD_WAIT_S, f"{path}.overload_wait_s")
+        tier = replace(tier, overload_wait_s=float(wait_s))
     return tier
 
 
 def _limits(value: object, path: str) -> tuple[Limit, ...]:
     limits = tuple(_limit(entry, f"{path}[{i}]") for i, entry in enumerate(_list(value, path)))
-    seen: set[tuple[Unit, int]] = set()
+    seen: set[tuple[Unit, int, bool]] = set()
     for i, limit in enumerate(limits):
-        if (limit.unit, limit.window_s) in seen:
+        if (limit.unit, limit.window_s, limit.is_shadow) in seen:
+            shadow = " in shadow" if limit.is_shadow else ""
             raise SettingsError(
-                f"{path}[{i}]: there are two limits on {limit.unit} in {limit.window_s} s. Remove one."
+                f"{path}[{i}]: there are two limits on {limit.unit} in {limit.window_s} s{shadow}."
+                " Remove one."
             )
-        seen.add((limit.unit, limit.window_s))
+        seen.add((limit.unit, limit.window_s, limit.is_shadow))
     return limits
 
 
@@ -123,7 +141,10 @@ def _limit(value: object, path: str) -> Limit:
     if "unit" not in body or "amount" not in body:
         raise SettingsError(f"{path}: a limit needs amount, unit and window. Add what is missing.")
     unit = _choice(body["unit"], Unit, f"{path}.unit")
-    return Limit(_amount(body["amount"], unit, f"{path}.amount"), unit, _window(body, path))
+    is_shadow = body.get("shadow", False)
+    if not isinstance(is_shadow, bool):
+        raise SettingsError(f"{path}.shadow: {shown(is_shadow)} must be true or false. Correct it.")
+    return Limit(_amount(body["amount"], unit, f"{path}.amount"), unit, _window(body, path), is_shadow)
 
 
 def _amount(value: object, unit: Unit, path: str) -> int:
@@ -161,6 +182,14 @@ def _tokens(value: object, path: str) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_AMOUNT:
         raise SettingsError(f"{path}: must be a whole number of tokens above 0, or null. Correct it.")
+    return value
+
+
+def _between(value: object, low: int, high: int, path: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise SettingsError(
+            f"{path}: {shown(value)} must be a whole number from {low} to {high}. Correct it."
+        )
     return value
 
 

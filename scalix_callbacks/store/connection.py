@@ -2,49 +2,36 @@
 
 import asyncio
 import logging
+import time
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from scalix_callbacks.store.lane import Lane
+from scalix_callbacks.core.redis_address import cluster_address, sentinel_address
+from scalix_callbacks.store.client import TIMEOUT_S, Client, client_of
+from scalix_callbacks.store.cluster import ClusterClient
 from scalix_callbacks.store.patience import Patience
+from scalix_callbacks.store.sentinel import SentinelClient
 
-TIMEOUT_S = 0.25
-"""How long any command may take; after that the store counts as lost for it."""
+__all__ = ["PING_S", "TIMEOUT_S", "Client", "Pulse", "connect"]
+
 PING_S = 2.0
-MAX_CONNECTIONS = 32
-"""Of one worker; more calls than that wait for one, no longer than `TIMEOUT_S`."""
 
 _log = logging.getLogger("scalix.store")
 
 
-class Client(Redis):
-    """redis-py's client, with a connection of its own for the scripts of the hot path."""
+def connect(url: str, timeout_s: float = TIMEOUT_S) -> Client:
+    """A client for `url`; connects on first use. Whoever uses it puts `Patience` around.
 
-    def __init__(self, pool: BlockingConnectionPool) -> None:
-        super().__init__(connection_pool=pool)
-        self.auto_close_connection_pool = True
-        self.lane = Lane(pool)
-
-    async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        await self.lane.aclose()
-        await super().aclose(close_connection_pool)
-
-
-def connect(url: str) -> Client:
-    """A client for `url`; connects on first use. Whoever uses it puts `Patience` around."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=MAX_CONNECTIONS,
-        timeout=None,
-        socket_timeout=None,
-        socket_connect_timeout=None,
-        # By default redis-py says a command up to four times, seconds apart.
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Client(pool)
+    Args:
+        url: of a server; or of a cluster, or of Sentinels, as `core.redis_address` reads them.
+        timeout_s: what that patience is.
+    """
+    if (cluster := cluster_address(url)) is not None:
+        return ClusterClient(cluster, timeout_s)
+    if (sentinels := sentinel_address(url)) is not None:
+        return SentinelClient(sentinels)
+    return client_of(url)
 
 
 class Pulse:
@@ -53,6 +40,8 @@ class Pulse:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self.is_ok = False
+        self.took_s: float | None = None
+        """Of the last ping; None: it was not answered."""
 
     async def watch_forever(self) -> None:
         """Pings every `PING_S`; run it as a task for as long as the worker lives."""
@@ -65,9 +54,11 @@ class Pulse:
             await asyncio.sleep(PING_S)
 
     async def _ping(self) -> bool:
+        self.took_s, began_s = None, time.perf_counter()
         try:
             async with Patience(TIMEOUT_S):
                 await self._redis.ping()
         except (RedisError, OSError, TimeoutError):
             return False
+        self.took_s = time.perf_counter() - began_s
         return True

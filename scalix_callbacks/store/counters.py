@@ -19,7 +19,10 @@ class Used:
 
 
 class RedisCounters:
-    """For `rebuild`. Every method raises `StoreLost` when Redis does not answer."""
+    """For `rebuild`; an account's are reset by `store.limiter`.
+
+    Every method raises `StoreLost` when Redis does not answer.
+    """
 
     def __init__(self, redis: Client, timeout_s: float = TIMEOUT_S) -> None:
         self._redis = redis

@@ -8,6 +8,9 @@ SHARDS = 64
 """Kept in Redis under `SHARDS_KEY`: with another number, accounts would be looked for elsewhere."""
 PREFIX = "scalix:"
 SHARDS_KEY = f"{PREFIX}shards"
+COOLDOWNS_KEY = f"{PREFIX}cooldowns"
+MODEL_HEALTH_KEY = f"{PREFIX}{{models}}:health"
+_ROLLOUT = f"{PREFIX}{{rollout}}"
 _DIGEST_LETTERS = 24
 _WORKER_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
@@ -42,6 +45,38 @@ def leases_key(shard: int) -> str:
 
 def outbox_key(shard: int) -> str:
     return f"{_tag(shard)}:outbox"
+
+
+def answers_key(scope: str) -> str:
+    """Of the cached answers in the shard of `scope`."""
+    return f"{_tag(shard_of(scope))}:answers"
+
+
+def answers_keys(scope: str) -> tuple[str, str, str]:
+    """Of the cached answers in the shard of `scope`: themselves, their order, and who asked for each."""
+    key = answers_key(scope)
+    return key, f"{key}:order", f"{key}:authors"
+
+
+def traces_keys(shard: int) -> tuple[str, str, str]:
+    """Of the traces in a shard: themselves, their order, and what they are also found by."""
+    key = f"{_tag(shard)}:traces"
+    return key, f"{key}:order", f"{key}:names"
+
+
+def alert_key(name: str) -> str:
+    """Of an alert that somebody has told."""
+    return f"{PREFIX}alert:{digest(name)}"
+
+
+def rollout_turn_key() -> str:
+    """Of the worker that judges rollouts for all."""
+    return f"{_ROLLOUT}:turn"
+
+
+def rollout_minute_key(flag: str, epoch: int, minute_s: int, minute: int) -> str:
+    """Of what calls showed of a flag in one minute; all in one slot, so that one pipeline reaches them."""
+    return f"{_ROLLOUT}:{flag}:{epoch}:{minute_s}:{minute}"
 
 
 def check_worker_id(worker_id: str) -> str:

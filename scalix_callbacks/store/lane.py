@@ -6,15 +6,19 @@ nobody waits for a connection, and scripts of one moment travel together.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
+from scalix_callbacks.store.patience import Patience
+
 MAX_WAITING = 10_000
 """Commands that have no answer yet; beyond that Redis counts as lost."""
+CONNECT_S = 2.0
+"""What opening the connection may take; whoever waits for it has less patience, and does not end it."""
 MAX_SILENCES = 4
 """When so many callers in a row stopped waiting and nobody got an answer, the connection is given up."""
 
@@ -35,7 +39,7 @@ class Lane:
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._silences = 0
         self._reader: asyncio.Task[None] | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[AbstractConnection] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     async def say(self, *command: str | int | bytes) -> Any:
@@ -49,7 +53,7 @@ class Lane:
         if len(self._waiting) >= MAX_WAITING:
             raise RedisConnectionError("Too many commands have no answer yet.")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        packed = _packed(command)
+        packed = pack_command(command)  # type: ignore[arg-type]  # typed as a tuple of one
         # No await between these two: the order of the answers is that of the commands.
         self._waiting.append(answer)
         try:
@@ -63,18 +67,42 @@ class Lane:
 
     async def aclose(self) -> None:
         """Ends the connection; what waits fails."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
         if self._connection is not None:
             self._give_up(self._connection, "The connection was closed.")
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def _connected(self) -> AbstractConnection:
-        async with self._connecting:
-            if self._connection is None:
-                connection = self._pool.connection_class(**self._pool.connection_kwargs)
+        # A task of its own: it takes more turns of a busy event loop than one call has patience for, and each
+        # call would begin anew.
+        connecting = self._connecting
+        if connecting is None:
+            connecting = self._connecting = asyncio.get_running_loop().create_task(self._connect())
+            connecting.add_done_callback(_forget_failure)
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            if connecting.cancelled():
+                raise RedisConnectionError("The connection was closed.") from None
+            raise
+
+    async def _connect(self) -> AbstractConnection:
+        connection = self._pool.connection_class(**self._pool.connection_kwargs)
+        try:
+            async with Patience(CONNECT_S):
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
-                self._connection = connection
-                self._reader = asyncio.get_running_loop().create_task(self._read(connection))
-        return self._connection
+        except BaseException as error:
+            await connection.disconnect(nowait=True)
+            if isinstance(error, TimeoutError):
+                raise RedisConnectionError("Redis does not take a connection.") from error
+            raise
+        finally:
+            self._connecting = None
+        self._connection = connection
+        self._reader = asyncio.get_running_loop().create_task(self._read(connection))
+        return connection
 
     async def _read(self, connection: AbstractConnection) -> None:
         try:
@@ -106,13 +134,10 @@ class Lane:
         task.add_done_callback(self._closing.discard)
 
 
-def _packed(command: Sequence[str | int | bytes]) -> bytes:
-    """`command` as it travels; redis-py's own, which takes more kinds of words, takes twice as long."""
-    parts = [b"*%d\r\n" % len(command)]
-    for word in command:
-        told = word if isinstance(word, bytes) else str(word).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(told), told))
-    return b"".join(parts)
+def _forget_failure(connecting: asyncio.Task[AbstractConnection]) -> None:
+    """Whoever waited for it may have gone, and then nobody asks."""
+    if not connecting.cancelled():
+        connecting.exception()
 
 
 async def _close(connection: AbstractConnection, reader: asyncio.Task[None] | None) -> None:

@@ -1,8 +1,11 @@
 """Limits, reservations and their settlement in Redis, exact over any number of workers and machines."""
 
+import asyncio
 import json
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,6 +19,7 @@ from scalix_callbacks.core.limits import (
     Attempt,
     Counter,
     Decision,
+    Denied,
     RecordOfAbandoned,
     Settled,
     Standing,
@@ -35,10 +39,9 @@ LATE_S = 3_600
 KEEP_S = 30 * 86_400
 """How long records and open calls wait for someone to come back for them."""
 MAX_UNKNOWN = 10_000
-"""Admissions to be released; the oldest beyond that hold until their windows end or this worker does."""
+"""Admissions to be released; the oldest beyond that are not barred, should they yet come through."""
 MAX_REAPED = 256
 """Calls given up in one round."""
-_UNKNOWN_PER_ROUND = 256
 _LAPSED_PER_SHARD = 16
 _MS = 1_000
 
@@ -47,7 +50,7 @@ _log = logging.getLogger("scalix.store")
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How a call ends, as `scripts/settle.lua` is told."""
+    """How a call ends, as `scripts/settle.lua` is told; `record` empty: there is none."""
 
     how: str
     record: str = ""
@@ -84,11 +87,12 @@ class RedisLimiter:
         self._record_of_abandoned = record_of_abandoned
         self._outbox = RedisOutbox(redis, timeout_s)
         self._shards: set[int] = set()  # where this worker may have open calls
-        self._unknown: dict[str, Ask] = {}
+        self._calls: defaultdict[int, set[str]] = defaultdict(set)  # by shard, those it has not ended
+        self._unknown: dict[str, tuple[Ask, _End]] = {}
         self._rounds_to_skip = 0
 
     async def start(self) -> None:
-        """Checks that Redis holds the data of a gateway with as many shards.
+        """Checks that Redis holds the data of a gateway with as many shards, and opens the ways to it.
 
         Raises:
             ShardsDiffer: it does not.
@@ -102,6 +106,10 @@ class RedisLimiter:
                 f"This Redis holds the data of a gateway with {told} shards, this one has {keys.SHARDS}."
                 " Use another Redis, or the version that filled this one."
             )
+        # Now nobody is in a hurry. A worker that is met by a hundred calls at once has no time to connect,
+        # and would go on as if Redis was lost. Of a cluster each server has some shard.
+        for shard in range(keys.SHARDS):
+            await self._lua.run(lua.STANDINGS, (keys.ended_key(shard, self._worker_id),), "")
 
     # --- calls -------------------------------------------------------------------------------
 
@@ -115,6 +123,7 @@ class RedisLimiter:
         counters_key = keys.counters_key(ask.account_id)
         attempt = _grouped(ask.attempt)
         self._shards.add(shard)
+        self._calls[shard].add(ask.call_id)
         answer = await self._lua.run(
             lua.ADMIT,
             (
@@ -140,6 +149,8 @@ class RedisLimiter:
         decision = words.decision(answer, ask.counters)
         if decision is None:
             raise StoreLost("The call was released before its admission came through.")
+        if isinstance(decision, Denied):
+            self._calls[shard].discard(ask.call_id)
         return decision
 
     async def settle(
@@ -188,20 +199,35 @@ class RedisLimiter:
         end = _End("drain", _json(record), is_counted, tokens, nano_usd, words.counted(ask.counters))
         return await self._settle(ask, end, now_s)
 
-    async def release_unknown(self, ask: Ask, *, now_s: float | None = None) -> None:
+    async def release_unknown(
+        self, ask: Ask, *, record: Mapping[str, Any], now_s: float | None = None
+    ) -> None:
         """Gives back what a call holds whose admission got no answer; nothing is recorded.
 
-        Never raises StoreLost: `renew` tries again until Redis has heard it. An admission that comes through
-        only later finds itself barred, for an hour.
+        Never raises StoreLost: `release` tries again until Redis has heard it. An admission that comes
+        through only later finds itself barred, for an hour.
+
+        Args:
+            record: of a call that was refused; takes the place of another one alone: that of a call given
+                up, should its admission have come through and this worker been taken for dead.
         """
-        self._unknown[ask.call_id] = ask
+        self._unknown[ask.call_id] = ask, (end := _End("release", _json(record)))
         if len(self._unknown) > MAX_UNKNOWN:
-            self._unknown.pop(next(iter(self._unknown)))
-            _log.error("More than %d admissions are unknown; the oldest is left to lapse.", MAX_UNKNOWN)
+            oldest, _ = self._unknown.pop(next(iter(self._unknown)))
+            self._calls[keys.shard_of(oldest.account_id)].discard(oldest.call_id)
+            _log.error("More than %d admissions are unknown; the oldest is not barred.", MAX_UNKNOWN)
         try:
-            await self._release(ask, now_s)
+            await self._release(ask, end, now_s)
         except StoreLost:
             _log.info("An admission that got no answer will be released when Redis is back.")
+
+    async def release(self, *, now_s: float | None = None) -> None:
+        """Releases what is unknown still, as far as Redis hears it; `renew` does so, too."""
+        by_shard = defaultdict(list)
+        for ask, end in self._unknown.values():
+            by_shard[keys.shard_of(ask.account_id)].append((ask, end))
+        # At once: of a cluster, a server that is lost must not hold up what the others can hear.
+        await asyncio.gather(*(self._release_each(unknown, now_s) for unknown in by_shard.values()))
 
     async def standings(
         self, account_id: str, counters: Sequence[Counter], *, now_s: float | None = None
@@ -222,15 +248,22 @@ class RedisLimiter:
         """
         return int(await self._lua.run(lua.RESET, (keys.counters_key(account_id),)))
 
-    async def _release(self, ask: Ask, now_s: float | None) -> None:
-        await self._settle(ask, _End("release"), now_s)
+    async def _release_each(self, unknown: Iterable[tuple[Ask, _End]], now_s: float | None) -> None:
+        with suppress(StoreLost):
+            for ask, end in unknown:
+                await self._release(ask, end, now_s)
+
+    async def _release(self, ask: Ask, end: _End, now_s: float | None) -> None:
+        await self._settle(ask, end, now_s)
         self._unknown.pop(ask.call_id, None)
 
     async def _settle(self, ask: Ask, end: _End, now_s: float | None) -> Settled | None:
         shard, counters_key = keys.shard_of(ask.account_id), keys.counters_key(ask.account_id)
         attempt = _grouped(ask.attempt)
         group_key = None if attempt is None else keys.request_key(ask.account_id, attempt.request)
-        return await self._end(shard, self._worker_id, ask.call_id, counters_key, group_key, end, now_s)
+        settled = await self._end(shard, self._worker_id, ask.call_id, counters_key, group_key, end, now_s)
+        self._calls[shard].discard(ask.call_id)
+        return settled
 
     async def _end(
         self,
@@ -269,18 +302,37 @@ class RedisLimiter:
     # --- leases ------------------------------------------------------------------------------
 
     async def renew(self, *, now_s: float | None = None) -> None:
-        """Tells the other workers that this one lives; every `RENEW_S`. Also releases what is unknown."""
+        """Tells the other workers that this one lives; every `RENEW_S`. Also releases what nobody holds."""
         shards, self._shards = self._shards, set()
         try:
             held = await self._renew(sorted(shards), now_s)
         except StoreLost:
             self._shards |= shards
             self._rounds_to_skip = ROUNDS_SKIPPED
+            await self.release(now_s=now_s)
             raise
         # A call that was admitted meanwhile has put its shard back itself.
         self._shards |= {shard for shard, count in held.items() if count}
-        for ask in list(self._unknown.values())[:_UNKNOWN_PER_ROUND]:
-            await self._release(ask, now_s)
+        await self.release(now_s=now_s)
+        for shard, count in held.items():
+            if count > len(self._calls[shard]):
+                await self._release_strays(shard, now_s)
+
+    async def _release_strays(self, shard: int, now_s: float | None) -> None:
+        """Gives back what calls hold that this worker has ended.
+
+        A Redis that lost its last moment, such as a replica that takes over, has them open again. Should one
+        of them just have ended, it is not there any more and nothing happens.
+        """
+        open_calls_key = keys.open_calls_key(shard, self._worker_id)
+        names = cast("list[bytes]", await self._lua.answer(self._redis.hkeys(open_calls_key)))
+        for call_id in {name.decode() for name in names} - self._calls[shard]:
+            stored = await self._lua.answer(self._redis.hget(open_calls_key, call_id))
+            if isinstance(stored, bytes):
+                keys_of, end = words.open_call(stored), _End("release")
+                counters_key, group_key = keys_of.counters_key, keys_of.group_key
+                if await self._end(shard, self._worker_id, call_id, counters_key, group_key, end, now_s):
+                    _log.warning("Redis held a call again that had ended; it is released.")
 
     async def _renew(self, shards: Sequence[int], now_s: float | None) -> dict[int, int]:
         lease_ms = await self._now_ms(now_s) + LEASE_S * _MS
@@ -336,7 +388,13 @@ class RedisLimiter:
         self, shard: int, worker_id: str, call_id: str, stored: bytes, now_s: float | None
     ) -> int:
         call = words.open_call(stored)
-        end = _End("abandon", _json(self._record_of_abandoned(json.loads(call.memo), call.windows)))
+        try:
+            end = _End("abandon", _json(self._record_of_abandoned(json.loads(call.memo), call.windows)))
+        except ValueError as error:
+            _log.error(
+                "A dead worker's call can be given up by a worker of its own version only (%s).", error
+            )
+            return 0
         settled = await self._end(shard, worker_id, call_id, call.counters_key, call.group_key, end, now_s)
         return 0 if settled is None else 1
 

@@ -39,6 +39,11 @@ RESTORE = load("restore")
 RETIRE = load("retire")
 STANDINGS = load("standings")
 RESET = load("reset")
+KEEP = load("keep")
+FORGET = load("forget")
+MODEL_HEALTH = load("model_health")
+TRACE = load("trace")
+UNTRACE = load("untrace")
 
 
 class Lua:
@@ -52,7 +57,7 @@ class Lua:
         self._lane = redis.lane
         self._timeout_s = timeout_s
 
-    async def run(self, script: Script, keys: Sequence[str], *arguments: str | int) -> Any:
+    async def run(self, script: Script, keys: Sequence[str], *arguments: str | int | bytes) -> Any:
         """The script's answer.
 
         Raises:
@@ -65,7 +70,7 @@ class Lua:
             # Redis restarted. EVAL also keeps the script for the next call.
             return await self._say("EVAL", script.text, len(keys), *keys, *arguments)
 
-    async def _say(self, *command: str | int) -> Any:
+    async def _say(self, *command: str | int | bytes) -> Any:
         with _translated():
             async with Patience(self._timeout_s):
                 return await self._lane.say(*command)

@@ -80,15 +80,15 @@ class MemoryLimiter:
         request = self._joinable(ask, now_ms)
         if (denied := self._refusal(ask, request, now_ms)) is not None:
             return denied
+        shadowed = self._shadowed(ask, request, now_ms)
         call = self._hold(ask, request, now_ms)
         self._store.open.setdefault((shard, self._worker_id), {})[ask.call_id] = call
         lease = self._store.leases_ms.get((shard, self._worker_id))
         if lease is None or lease < now_ms + LEASE_S * _MS // 2:
             self._store.leases_ms[shard, self._worker_id] = now_ms + LEASE_S * _MS
         self._store.keep_bounds(now_ms)
-        return Admitted(
-            call.output_tokens, self._standings(ask.account_id, ask.counters, now_ms), now_ms / _MS
-        )
+        standings = self._standings(ask.account_id, ask.counters, now_ms)
+        return Admitted(call.output_tokens, standings, now_ms / _MS, shadowed)
 
     async def settle(
         self,
@@ -122,24 +122,34 @@ class MemoryLimiter:
         record: Mapping[str, Any],
         now_s: float | None = None,
     ) -> Settled | None:
-        if ask.call_id not in self._open_calls(ask) and self._ended(ask.call_id) is None:
+        if ask.call_id in self._open_calls(ask) or self._ended(ask.call_id) is not None:
+            settled = await self.settle(
+                ask, is_counted=is_counted, tokens=tokens, nano_usd=nano_usd, record=record, now_s=now_s
+            )
+        else:
             now_ms = self._ms(now_s)
-            self._leave(ask.call_id, BARRED)
             standings = self._standings(ask.account_id, ask.counters, now_ms)
             holds = [Hold(s.counter, round(s.started_at_s * _MS), 0, 0) for s in standings]
             used = {Unit.TOKENS: exact(tokens), Unit.USD: exact(nano_usd)}
             call = OpenCall(ask.account_id, None, None, None, holds, "")
-            return self._end(ask.account_id, call, is_counted, used, record, now_ms)
-        return await self.settle(
-            ask, is_counted=is_counted, tokens=tokens, nano_usd=nano_usd, record=record, now_s=now_s
-        )
+            settled = self._end(ask.account_id, call, is_counted, used, record, now_ms)
+        if settled is not None:
+            self._leave(ask.call_id, BARRED)
+        return settled
 
-    async def release_unknown(self, ask: Ask, *, now_s: float | None = None) -> None:
+    async def release_unknown(
+        self, ask: Ask, *, record: Mapping[str, Any], now_s: float | None = None
+    ) -> None:
         call = self._open_calls(ask).pop(ask.call_id, None)
         if call is not None:
             self._end(ask.account_id, call, False, {}, None, self._ms(now_s))
         elif self._ended(ask.call_id) is None:
             self._leave(ask.call_id, BARRED)
+        else:
+            await self.settle(ask, is_counted=False, tokens=0, record=record, now_s=now_s)
+
+    async def release(self, *, now_s: float | None = None) -> None:
+        """Nothing is unknown: what is asked here is answered."""
 
     async def standings(
         self, account_id: str, counters: Sequence[Counter], *, now_s: float | None = None
@@ -243,6 +253,16 @@ class MemoryLimiter:
         held = [s for s in limited if _need(ask, s.counter) > _left(s)]
         return denied(last(held).counter, is_held=True) if held else None
 
+    def _shadowed(self, ask: Ask, request: Request | None, now_ms: int) -> tuple[Counter, ...]:
+        """Whose limits in shadow would refuse it, each by itself."""
+        return tuple(
+            standing.counter
+            for standing in self._standings(ask.account_id, ask.counters, now_ms)
+            if standing.counter.shadow is not None
+            and not _is_shared(standing.counter, request)
+            and _need(ask, standing.counter) > standing.counter.shadow - standing.used - standing.held
+        )
+
     def _hold(self, ask: Ask, request: Request | None, now_ms: int) -> OpenCall:
         standings = self._standings(ask.account_id, ask.counters, now_ms)
         output = None if ask.output_tokens is None else exact(ask.output_tokens)
@@ -292,7 +312,7 @@ class MemoryLimiter:
         is_late: bool = False,
     ) -> Settled:
         """`used` None: what was estimated; `record` None: there is none."""
-        request = self._request_of(call)
+        request, says_counted = self._request_of(call), is_counted
         if request is not None:
             is_counted = self._end_attempt(call, request, is_counted, is_late, now_ms)
         for hold in call.holds:
@@ -305,7 +325,9 @@ class MemoryLimiter:
             )
             hold.held, hold.charged = 0, amount
         if record is not None:
-            self._put_out(shard_of(account_id), record, is_counted, is_late)
+            # Its worker may have handed it in as one that counts.
+            replaces = is_late or is_counted != says_counted
+            self._put_out(shard_of(account_id), record, is_counted, replaces)
         counters = [hold.counter for hold in call.holds]
         return Settled(is_counted, self._standings(account_id, counters, now_ms))
 
@@ -416,6 +438,8 @@ def _is_shared(counter: Counter, request: Request | None) -> bool:
 def _need(ask: Ask, counter: Counter) -> int:
     """The least that must be left; what is used up is closed also to what asks nothing of it."""
     base, per_output = ask.holds(counter.unit)
+    if counter.amount is None:
+        base = min(base, MOST_ONLY_COUNTED)
     output = LEAST_OUTPUT_TOKENS if ask.output_tokens is None else min(ask.output_tokens, LEAST_OUTPUT_TOKENS)
     return max(base + per_output * output, 1)
 

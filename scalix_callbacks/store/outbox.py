@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalix_callbacks.store.connection import TIMEOUT_S, Client
+from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.keys import SHARDS, outbox_key
 from scalix_callbacks.store.lua import Lua
 
@@ -17,7 +18,7 @@ class OutboxEntry:
     Attributes:
         entry_id: where it is; in one shard they grow.
         is_counted: whether the call counted as a request.
-        is_late: the call had been given up as abandoned; this record replaces that one.
+        is_late: this record replaces that of a call given up, or one that says wrongly that it counts.
     """
 
     shard: int
@@ -38,11 +39,16 @@ class RedisOutbox:
     async def read(self, limit: int) -> list[OutboxEntry]:
         """Up to `limit` entries, oldest first within a shard; they stay until acknowledged.
 
+        Of a cluster, those of the servers that answer: one that is lost does not hold up the others' records.
+
         Raises:
             StoreLost: Redis did not answer.
         """
         entries: list[OutboxEntry] = []
-        waiting = [(shard, length) for shard, length in enumerate(await self._lengths()) if length]
+        lengths = await self._lengths()
+        if not any(isinstance(length, int) for length in lengths):
+            raise StoreLost("Redis does not tell what is in the outbox.")
+        waiting = [(s, length) for s, length in enumerate(lengths) if isinstance(length, int) and length]
         # Another shard comes first each time, so that a busy one does not keep the others waiting.
         waiting.sort(key=lambda one: (one[0] - self._first_shard) % SHARDS)
         self._first_shard = (self._first_shard + 1) % SHARDS
@@ -53,10 +59,10 @@ class RedisOutbox:
                 pipeline.xrange(outbox_key(shard), count=min(left, length))
                 shards.append(shard)
                 left -= length
-        for shard, rows in zip(
-            shards, await self._lua.answer(pipeline.execute()) if shards else (), strict=True
-        ):
-            entries += [_entry(shard, entry_id, fields) for entry_id, fields in rows]
+        told = await self._lua.answer(pipeline.execute(raise_on_error=False)) if shards else ()
+        for shard, rows in zip(shards, told, strict=True):
+            if not isinstance(rows, Exception):
+                entries += [_entry(shard, entry_id, fields) for entry_id, fields in rows]
         return entries
 
     async def acknowledge(self, entries: Iterable[OutboxEntry]) -> None:
@@ -80,13 +86,16 @@ class RedisOutbox:
         Raises:
             StoreLost: Redis did not answer.
         """
-        return sum(await self._lengths())
+        lengths = [length for length in await self._lengths() if isinstance(length, int)]
+        if len(lengths) < SHARDS:
+            raise StoreLost("Redis does not tell of every shard what is in the outbox.")
+        return sum(lengths)
 
-    async def _lengths(self) -> list[int]:
+    async def _lengths(self) -> list[int | Exception]:
         pipeline = self._redis.pipeline(transaction=False)
         for shard in range(SHARDS):
             pipeline.xlen(outbox_key(shard))
-        lengths: list[int] = await self._lua.answer(pipeline.execute())
+        lengths: list[int | Exception] = await self._lua.answer(pipeline.execute(raise_on_error=False))
         return lengths
 
 

@@ -44,7 +44,7 @@ def milliseconds(now_s: float | None) -> str:
 
 
 def asked(ask: Ask) -> str:
-    """What a call wants of each counter: `{id amount base per_output}`."""
+    """What a call wants of each counter: `{id amount[~shadow] base per_output}`."""
     words = []
     for counter in ask.counters:
         base, per_output = ask.holds(counter.unit)
@@ -53,7 +53,7 @@ def asked(ask: Ask) -> str:
 
 
 def counted(counters: Iterable[Counter]) -> str:
-    """`{id amount}`."""
+    """`{id amount[~shadow]}`."""
     return " ".join(f"{counter.id} {_amount(counter)}" for counter in counters)
 
 
@@ -74,9 +74,13 @@ def decision(answer: bytes, counters: Sequence[Counter]) -> Decision | None:
     if verdict == b"ended":
         return None
     now_ms = int(words[0])
-    if verdict == b"admitted":
+    if verdict in (b"admitted", b"shadowed"):
         output = None if words[1] == _NONE else int(words[1])
-        return Admitted(output, standings(words[2:], counters), now_ms / 1_000)
+        if verdict == b"admitted":
+            return Admitted(output, standings(words[2:], counters), now_ms / 1_000)
+        over = words[2].decode().split(",")
+        shadowed = tuple(counter for counter in counters if counter.id in over)
+        return Admitted(output, standings(words[3:], counters), now_ms / 1_000, shadowed)
     by, retry_at, reason = words[1:4]
     is_held = reason == b"held"
     return Denied(
@@ -121,13 +125,17 @@ def open_call(stored: bytes) -> OpenCall:
 
 
 def _amount(counter: Counter) -> str:
-    return "-" if counter.amount is None else str(exact(counter.amount))
+    amount = "-" if counter.amount is None else str(exact(counter.amount))
+    return amount if counter.shadow is None else f"{amount}~{exact(counter.shadow)}"
 
 
 @lru_cache(maxsize=_COUNTERS_KNOWN)
 def _counter(id: bytes, amount: bytes) -> Counter:
     unit, window_s = id.decode().split(":")
-    return Counter(Unit(unit), int(window_s), None if amount == _NONE else int(amount))
+    limit, _, shadow = amount.partition(b"~")
+    return Counter(
+        Unit(unit), int(window_s), None if limit == _NONE else int(limit), int(shadow) if shadow else None
+    )
 
 
 def _span_s(now_ms: int, until_ms: bytes) -> float | None:

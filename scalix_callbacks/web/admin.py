@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -21,6 +21,7 @@ from scalix_callbacks.ledger.identity import FALLBACK_TIER
 from scalix_callbacks.web.admin_body import Fields
 from scalix_callbacks.web.keys import ReadsBody
 from scalix_callbacks.web.privacy import stream_export, translated
+from scalix_callbacks.web.query import name_of, query_of, text_of
 
 ACCOUNTS, KEYS, AUDIT = "/scalix/admin/accounts", "/scalix/admin/keys", "/scalix/admin/audit"
 DEFAULT_PAGE = 100
@@ -90,15 +91,15 @@ class AdminApi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        match _segments(scope):
+        match segments_of(scope):
             case ["accounts"] if method == "GET":
-                answer = await self._listed(_query(scope))
+                answer = await self._listed(query_of(scope))
             case ["accounts"] if method == "POST":
                 answer = await self._done(self._create, "", await self._body(scope, receive))
             case ["accounts", id] if method == "DELETE":
                 answer = await self._erase(id)
             case ["accounts", id, "export"] if method == "GET":
-                await stream_export(self._export, id, scope, receive, send)
+                await stream_export(self._export, name_of(id, "id"), scope, receive, send)
                 return
             case ["accounts", id, "limits", "reset"] if method == "POST":
                 answer = await self._reset(id)
@@ -107,7 +108,7 @@ class AdminApi:
             case ["keys", id, *rest]:
                 answer = await self._one(self._of_key, method, id, rest, scope, receive)
             case ["audit"] if method == "GET":
-                answer = await self._entries(_query(scope))
+                answer = await self._entries(query_of(scope))
             case ["audit", "verify"] if method == "GET":
                 answer = await self._verdict()
             case ["accounts"] | ["audit", *_]:
@@ -150,15 +151,19 @@ class AdminApi:
 
     async def _listed(self, query: Mapping[str, str]) -> _Answer:
         limit = _whole(query, "limit", DEFAULT_PAGE)
-        found = await translated(asyncio.to_thread(self._accounts.list_accounts, limit, query.get("after")))
+        after = text_of(query, "after")
+        found = await translated(asyncio.to_thread(self._accounts.list_accounts, limit, after))
         following = found[-1].id if len(found) == limit else None
         return {"accounts": [told.account_data(each, self._now()) for each in found], "next": following}
 
     def _create(self, _: str, body: Mapping[str, Any]) -> _Answer:
-        fields = Fields(body, ("user_id", "tier", "until", "max_budget_usd"))
+        fields = Fields(body, ("user_id", "tier", "until", "max_budget_usd", "budget_window"))
         tier = self._tier_named(fields.text("tier") or FALLBACK_TIER)
         until, budget = fields.moment("until", self._now()), fields.usd("max_budget_usd")
-        return self._told(self._accounts.create_account(fields.text("user_id"), tier, until, budget))
+        window_s = fields.window_s("budget_window")
+        return self._told(
+            self._accounts.create_account(fields.text("user_id"), tier, until, budget, window_s)
+        )
 
     def _show(self, id: str, _: Mapping[str, Any]) -> _Answer:
         account = self._accounts.get_account(id)
@@ -175,10 +180,14 @@ class AdminApi:
         return self._told(self._accounts.set_tier(id, self._tier_named(tier), until))
 
     def _set_budget(self, id: str, body: Mapping[str, Any]) -> _Answer:
-        fields = Fields(body, ("max_budget_usd",))
+        fields = Fields(body, ("max_budget_usd", "budget_window"))
         if not fields.has("max_budget_usd"):
             raise invalid("max_budget_usd must be named; null: no budget.", param="max_budget_usd")
-        return self._told(self._accounts.set_budget(id, fields.usd("max_budget_usd")))
+        amount = fields.usd("max_budget_usd")
+        window_s = fields.window_s("budget_window")
+        if not fields.has("budget_window") and amount is not None:
+            window_s = self._accounts.get_account(id).budget_window_s  # it stays as it is
+        return self._told(self._accounts.set_budget(id, amount, window_s))
 
     def _suspend(self, id: str, body: Mapping[str, Any]) -> _Answer:
         Fields(body, ())
@@ -208,8 +217,11 @@ class AdminApi:
         return self._told_limits(self._accounts.restore_limits(id, which))
 
     async def _reset(self, id: str) -> _Answer:
-        await translated(asyncio.to_thread(self._accounts.note_access, Action.LIMITS_RESET, id))
-        return {"id": id, "counters_reset": await translated(self._counters.reset(id))}
+        count = await translated(self._counters.reset(id))
+        # After it: the log says what was done. Should it fail now, the request does, and may be repeated.
+        details = {"counters_reset": count}
+        await translated(asyncio.to_thread(self._accounts.note_access, Action.LIMITS_RESET, id, details))
+        return {"id": id, **details}
 
     # Erasure
 
@@ -258,7 +270,7 @@ class AdminApi:
     async def _entries(self, query: Mapping[str, str]) -> _Answer:
         limit = _whole(query, "limit", DEFAULT_PAGE)
         before = _whole(query, "before", None)
-        user_id = query.get("user_id")
+        user_id = text_of(query, "user_id")
         entries, following = await translated(asyncio.to_thread(self._audit.page, user_id, limit, before))
         return {"entries": entries, "next": following}
 
@@ -283,15 +295,11 @@ class AdminApi:
         return self._tiers.get(account.tier_at(self._now()), self._tiers[self._tiers.names[0]])
 
 
-def _segments(scope: Scope) -> list[str]:
+def segments_of(scope: Scope) -> list[str]:
     """Of the address, below `/scalix/admin/`; told apart before they are decoded: ids may hold slashes."""
     raw = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
     path = bytes(raw).partition(b"?")[0].decode("latin-1")
     return [unquote(each) for each in path.split("/")[3:]]
-
-
-def _query(scope: Scope) -> dict[str, str]:
-    return dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
 
 
 def _whole(query: Mapping[str, str], name: str, default: int | None) -> Any:

@@ -78,13 +78,18 @@ class Fields:
         except ValueError as error:
             raise invalid(f"{name}: {error}", param=name) from None
 
+    def window_s(self, name: str) -> int | None:
+        """A duration, in seconds."""
+        duration = self.duration(name)
+        return None if duration is None else int(duration.total_seconds())
+
     def usd(self, name: str) -> int | None:
         """In nano-USD; a number or a decimal text."""
         value = self._body.get(name)
         return None if value is None else _nano_usd(value, name)
 
     def limits(self, name: str) -> list[LimitOverride]:
-        """As they are told: `[{"unit", "window_s", "limit"}]`."""
+        """As they are told: `[{"unit", "window_s", "limit", "shadow"?}]`."""
         value = self._body.get(name)
         if not isinstance(value, list) or not 1 <= len(value) <= MAX_OVERRIDES:
             raise invalid(f"{name} must be a list of 1 to {MAX_OVERRIDES} limits.", param=name)
@@ -92,9 +97,14 @@ class Fields:
 
 
 def _limit(value: Any, place: str) -> LimitOverride:
-    if not isinstance(value, dict) or {*value} != {"unit", "window_s", "limit"}:
-        raise invalid(f"{place} must be an object of unit, window_s and limit.", param=place)
+    if not isinstance(value, dict) or {*value} - {"shadow"} != {"unit", "window_s", "limit"}:
+        raise invalid(
+            f"{place} must be an object of unit, window_s, limit and, if you like, shadow.", param=place
+        )
     unit, window_s, amount = value["unit"], value["window_s"], value["limit"]
+    is_shadow = value.get("shadow", False)
+    if not isinstance(is_shadow, bool):
+        raise invalid(f"{place}.shadow must be true or false.", param=place)
     if unit not in [each.value for each in Unit]:
         raise invalid(f"{place}.unit must be one of {', '.join(Unit)}.", param=place)
     if not _is_whole(window_s):
@@ -103,7 +113,7 @@ def _limit(value: Any, place: str) -> LimitOverride:
         amount = _nano_usd(amount, f"{place}.limit")
     elif amount is not None and not _is_whole(amount):
         raise _not_whole(place)
-    return LimitOverride(Unit(unit), window_s, amount)
+    return LimitOverride(Unit(unit), window_s, amount, is_shadow)
 
 
 def _not_whole(place: str) -> GatewayError:

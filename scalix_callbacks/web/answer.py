@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -16,7 +16,9 @@ from scalix_callbacks.core.routes import Endpoint
 MAX_ERROR_BYTES = 256_000
 MAX_TOLD = 2_000
 _HIDDEN_PREFIXES = (b"x-litellm-", b"llm_provider-", b"x-ratelimit-")
-_REPLACED = frozenset({b"x-scalix-request-id", b"x-scalix-tier", b"server", b"request-id"})
+_REPLACED = frozenset(
+    {b"x-scalix-request-id", b"x-scalix-tier", b"server", b"request-id", b"x-litellm-cache-key"}
+)
 _ERROR_FRAMES = (b'data: {"error"', b"event: error\n")
 _FRAME_END = b"\n\n"
 _CATEGORIES = frozenset(category.value for category in ErrorCategory)
@@ -48,6 +50,8 @@ class Answer:
     Attributes:
         is_litellms: whoever answers is LiteLLM, whose errors are put in our form; set before it is called.
         has_started: a part of the answer is on its way to the client.
+        on_start: called once, before the answer begins, or at its end where it does not.
+        on_end: called once, before the client can see the end of the answer, or where there is none.
     """
 
     def __init__(self, send: Send, call: Call, *, is_head: bool = False) -> None:
@@ -63,6 +67,8 @@ class Answer:
         self.has_started = False
         self.status: int | None = None
         self.category: ErrorCategory | None = None
+        self.on_start: Callable[[], None] | None = None
+        self.on_end: Callable[[], None] | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -82,6 +88,7 @@ class Answer:
             return
         self._has_ended = True
         self.category = error.category
+        self.end()
         told: dict[str, Any] = {"error": render(error, self._call.request_id)}
         if self._call.endpoint is Endpoint.MESSAGES:
             told["type"] = "error"  # which Anthropic's clients take errors by
@@ -105,6 +112,18 @@ class Answer:
         """Answers in the place of an application that ended without an answer."""
         if not self.has_started:
             await self.refuse(GatewayError(ErrorCategory.INTERNAL))
+
+    def end(self) -> None:
+        """Tells `on_end`, unless that was done."""
+        self._begin()
+        told, self.on_end = self.on_end, None
+        if told is not None:
+            told()
+
+    def _begin(self) -> None:
+        told, self.on_start = self.on_start, None
+        if told is not None:
+            told()
 
     def _frame(self, body: bytes) -> bytes:
         # Anthropic's clients know errors by this event's name; others break on named events.
@@ -135,11 +154,14 @@ class Answer:
         if not self.has_started:
             await self._send_start(self._start["status"], self._start.get("headers", []))
         self._has_ended = not more
+        if not more:
+            self.end()
         shown = b"" if self._is_head else body
         await self._send({"type": "http.response.body", "body": shown, "more_body": more})
 
     async def _send_start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.has_started, self.status = True, status
+        self._begin()
         caller = self._call.caller
         ours = {
             name.encode(): value.encode("latin-1", "replace")
@@ -199,11 +221,12 @@ def _ours(data: Any) -> GatewayError | None:
     category = error.get("category") if isinstance(error, dict) else None
     if not isinstance(error, dict) or not isinstance(category, str) or category not in _CATEGORIES:
         return None
-    actions = error.get("actions") or []
+    actions, is_retryable = error.get("actions") or [], error.get("retryable")
     return GatewayError(
         ErrorCategory(category),
         error.get("message"),
         param=error.get("param"),
+        is_retryable=is_retryable if isinstance(is_retryable, bool) else None,
         retry_after_s=error.get("retry_after_s"),
         upgrade_url=next((action["url"] for action in actions if "url" in action), None),
         limit=error.get("limit"),

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
@@ -14,24 +14,48 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scalix_callbacks.core.bodies import parse_body, too_large
 from scalix_callbacks.core.call import CALL_IN_SCOPE, CURRENT_CALL, Call
 from scalix_callbacks.core.caller import OPERATOR, Caller
-from scalix_callbacks.core.claims import read_claims, refuse_query_credentials
+from scalix_callbacks.core.claims import Claims, read_claims, refuse_query_credentials
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
 from scalix_callbacks.core.headers import for_litellm
 from scalix_callbacks.core.record import Outcome
-from scalix_callbacks.core.routes import Access, Route, find_route
+from scalix_callbacks.core.routes import Access, Endpoint, Route, find_route
+from scalix_callbacks.core.simulation import simulation_of
+from scalix_callbacks.core.trace import Step, Trace
 from scalix_callbacks.core.usage import UNKNOWN
 from scalix_callbacks.gateway import Gateway
 from scalix_callbacks.metering import Meter
 from scalix_callbacks.web.answer import Answer
+from scalix_callbacks.web.call_queue import CallQueue, ClientGone
 
 BODY_TIMEOUT_S = 60.0
 MAX_QUERY_FIELDS = 100
+RESTART_S = 10.0
+_UNTRACED = frozenset({Access.PUBLIC, Access.PAGE})
 
 _log = logging.getLogger("scalix.edge")
 
 
-class ClientGone(Exception):
-    """The client hung up before its request was complete."""
+class Counts(Protocol):
+    """`Metrics`."""
+
+    def opened(self) -> None: ...
+
+    def closed(self) -> None: ...
+
+    def passed_on(self, took_s: float) -> None: ...
+
+    def answered(
+        self, call: Call, endpoint: Endpoint | None, error: ErrorCategory | None, took_s: float
+    ) -> None: ...
+
+
+class Tells(Protocol):
+    """`Traced`."""
+
+    @property
+    def is_wanted(self) -> bool: ...
+
+    def over(self, call: Call) -> None: ...
 
 
 class Edge:
@@ -42,6 +66,11 @@ class Edge:
         own: our own routes by path; `/v1/models/…` is under `/v1/models/{id}`. They are called like
             ASGI applications, with the Call in the scope.
         exists: whether LiteLLM has a route for (method, path).
+        counts: is told of every request; None: nobody counts.
+        reads_metrics: whether a request without any key may read /metrics.
+        traced: is told of every call, and of what failed elsewhere; None: nobody wants to know.
+        simulates: whether a caller may ask for failures of providers.
+        queue: where users' calls wait for their turn under overload; None: nobody waits.
     """
 
     def __init__(
@@ -54,6 +83,11 @@ class Edge:
         exists: Callable[[Scope], bool],
         max_body_bytes: int,
         body_timeout_s: float = BODY_TIMEOUT_S,
+        counts: Counts | None = None,
+        reads_metrics: Callable[[Scope], bool] = lambda scope: False,
+        traced: Tells | None = None,
+        simulates: bool = False,
+        queue: CallQueue | None = None,
     ) -> None:
         self._litellm = litellm
         self._gateway = gateway
@@ -62,6 +96,11 @@ class Edge:
         self._exists = exists
         self._max_body_bytes = max_body_bytes
         self._body_timeout_s = body_timeout_s
+        self._counts = counts
+        self._reads_metrics = reads_metrics
+        self._traced = traced if traced is not None and traced.is_wanted else None
+        self._simulates = simulates
+        self._queue = queue
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -76,20 +115,54 @@ class Edge:
         call = Call(request_id=uuid4().hex, started_at_s=time.time(), is_at_edge=True)
         token = CURRENT_CALL.set(call)
         answer = Answer(send, call, is_head=scope["method"] == "HEAD")
+        route = find_route(scope["path"])
+        endpoint = None if route is None else route.endpoint
+        if self._traced is not None and (route is None or route.access not in _UNTRACED):
+            call.trace = Trace(time.perf_counter, route=None if route is None else route.path)
+        self._begin(call, answer, endpoint)
         try:
-            await self._serve(call, scope, receive, answer)
+            await self._serve(call, scope, receive, answer, route)
             await answer.complete()
         except GatewayError as error:
             await answer.refuse(error)
         except ClientGone:
             await answer.refuse(GatewayError(ErrorCategory.CLIENT_CLOSED))
+        except asyncio.CancelledError:
+            # The server cancels what outlasts its stop, and would itself answer with an error 500.
+            self._end(call, answer)
+            await answer.refuse(_stopping())
         except Exception as error:
             # The outermost place: whatever LiteLLM or we did not expect must not take the server along.
             _log.exception("unexpected error request_id=%s", call.request_id, exc_info=error)
             await answer.refuse(GatewayError(ErrorCategory.INTERNAL))
         finally:
             self._end(call, answer)
+            answer.end()
+            self._told(call, answer, endpoint)
+            if self._counts is not None and endpoint is not None:
+                self._counts.closed()
             CURRENT_CALL.reset(token)
+
+    def _begin(self, call: Call, answer: Answer, endpoint: Endpoint | None) -> None:
+        """Counts a request when it is answered; of those for a model also how many are open."""
+        counts, arrived_s = self._counts, time.perf_counter()
+        call.work_began_s = arrived_s
+        if counts is None:
+            return
+        if endpoint is not None:
+            counts.opened()
+        answer.on_end = lambda: counts.answered(
+            call, endpoint, answer.category, time.perf_counter() - arrived_s
+        )
+
+    def _told(self, call: Call, answer: Answer, endpoint: Endpoint | None) -> None:
+        trace = call.trace
+        if trace is None or self._traced is None or (endpoint is None and answer.category is None):
+            return
+        trace.status = answer.status
+        trace.category = None if answer.category is None else answer.category.value
+        trace.note(Step.ENDED)
+        self._traced.over(call)
 
     def _end(self, call: Call, answer: Answer) -> None:
         """Settles what no hook has settled: LiteLLM calls none when, for one, the client left before the
@@ -104,11 +177,14 @@ class Edge:
         else:
             self._meter.settle_soon(call, Outcome.OK, prompt_only)
 
-    async def _serve(self, call: Call, scope: Scope, receive: Receive, answer: Answer) -> None:
-        route = find_route(scope["path"])
+    async def _serve(
+        self, call: Call, scope: Scope, receive: Receive, answer: Answer, route: Route | None
+    ) -> None:
         _refuse_query_credentials(scope)
         claims = read_claims(scope["headers"], route)
         call.client_request_id = claims.client_request_id
+        call.cache_control = claims.cache_control
+        call.sender = claims.sender
         if route is not None and scope["method"] not in route.methods:
             raise GatewayError(
                 ErrorCategory.METHOD_NOT_ALLOWED, headers={"allow": ", ".join(sorted(route.methods))}
@@ -119,17 +195,34 @@ class Edge:
                 await self._own[route.path]({**scope, CALL_IN_SCOPE: call}, receive, answer)
                 return
             route = None
-        caller = await self._gateway.identify(claims)
+        is_page = route is not None and route.access is Access.PAGE
+        if route is not None and (is_page or (route.path == "/metrics" and self._is_open(scope, claims))):
+            await self._own[route.path]({**scope, CALL_IN_SCOPE: call}, receive, answer)
+            return
+        caller = await self._gateway.identify(claims, scope["client"][0] if scope.get("client") else None)
         # For the answer's headers, should it be a refusal; replaced below where the operator acts for a user.
         call.caller = caller
+        call.note(Step.IDENTIFIED)
         self._gateway.check_access(caller, route, exists=lambda: self._exists(scope))
         body: dict[str, Any] | None = None
         if route is not None and route.access is Access.USER:
-            raw = parse_body(await self.read_body(scope, receive)) if route.endpoint else None
+            if self._simulates and route.endpoint is not None and claims.simulate is not None:
+                call.simulated = simulation_of(claims.simulate)
+            raw = parse_body(await self._body_of(call, scope, receive)) if route.endpoint else None
+            call.asked_model = asked if isinstance(asked := (raw or {}).get("model"), str) else None
             if caller.is_operator:
                 call.caller = caller = await self._gateway.act_for(claims, (raw or {}).get("user"))
             if route.endpoint is not None and raw is not None:
                 screened = self._gateway.admit_body(caller, route.endpoint, raw)
+                call.note(Step.SCREENED)
+                if self._queue is not None and caller.tier is not None:
+                    waited_s = await self._queue.enter(caller.tier, receive, answer)
+                    call.work_began_s += waited_s
+                    if waited_s:
+                        call.note(Step.WAITED, {"waited_ms": round(waited_s * 1_000, 2)})
+                screened = await self._gateway.with_context(call, caller, route, screened)
+                if call.engine is not None:
+                    call.note(Step.CONTEXT_BUILT)
                 body = await self._meter.admit(call, route.endpoint, screened)
         await self._pass_on(call, caller, scope, receive, answer, route, body)
 
@@ -151,6 +244,8 @@ class Edge:
             # LiteLLM takes fields of the query for fields of the body, and `model` above the body's.
             # Our own routes read theirs.
             "query_string": scope["query_string"] if own or (caller.is_operator and body is None) else b"",
+            # Some of our addresses are none of LiteLLM's.
+            **({"path": route.path, "raw_path": route.path.encode()} if route and route.engine else {}),
             "headers": for_litellm(
                 scope["headers"],
                 is_operator=caller.is_operator,
@@ -158,7 +253,22 @@ class Edge:
             ),
         }
         answer.is_litellms = own is None
+        if body is not None and self._counts is not None:
+            self._counts.passed_on(time.perf_counter() - call.work_began_s)
+        if body is not None:
+            call.note(Step.PASSED_ON)
         await (own or self._litellm)(inner, receive if raw is None else _replay(raw, receive), answer)
+
+    def _is_open(self, scope: Scope, claims: Claims) -> bool:
+        """Whether this request needs no key; one that brings a key is judged by it."""
+        return claims.is_empty and self._reads_metrics(scope)
+
+    async def _body_of(self, call: Call, scope: Scope, receive: Receive) -> bytes:
+        began_s = time.perf_counter()
+        body = await self.read_body(scope, receive)
+        call.work_began_s += time.perf_counter() - began_s
+        call.note(Step.BODY_READ, {"bytes": len(body)})
+        return body
 
     async def read_body(self, scope: Scope, receive: Receive) -> bytes:
         """The whole body, bounded in size and time.
@@ -199,6 +309,14 @@ class Edge:
         CURRENT_CALL.set(call)
         # With the operator's credential: LiteLLM looks for one before it asks us.
         await self._litellm({**scope, CALL_IN_SCOPE: call}, receive, send)
+
+
+def _stopping() -> GatewayError:
+    return GatewayError(
+        ErrorCategory.SERVICE_UNAVAILABLE,
+        "The gateway is being restarted, and your request could not be finished. Try it again in a moment.",
+        retry_after_s=RESTART_S,
+    )
 
 
 def _refuse_query_credentials(scope: Scope) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from scalix_callbacks.core.auto import AUTO, is_auto
 from scalix_callbacks.core.bodies import parse_body
 from scalix_callbacks.core.catalogue import Catalogue
 from scalix_callbacks.core.durations import parse_duration
@@ -111,7 +112,7 @@ class KeyGenerator:
         ):
             raise invalid(f"models must be a list of at most {MAX_MODELS} model names.", param="models")
         for model in value:
-            if not self._catalogue.covers(model):
+            if not is_auto(model) and not self._catalogue.covers(model):
                 raise invalid(
                     f"models names {model[:200]!r}, which this gateway does not have. GET /v1/models lists"
                     " all.",
@@ -125,6 +126,7 @@ class KeyGenerator:
         """The tier to set, if any, and the one of a new account."""
         if named is not None and named not in self._tiers:
             raise invalid(f"tier must be one of {', '.join(self._tiers.names)}.", param="tier")
+        models = tuple(model for model in models if model != AUTO)  # which every tier has
         tier_name = named or (account.tier_at(self._now()) if account else None)
         if tier_name is None:
             lowest = self._tiers.lowest_covering(models)

@@ -20,6 +20,7 @@ from scalix_callbacks.ledger.export import Export
 from scalix_callbacks.ledger.told import consent_data
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.web.admin_body import Fields
+from scalix_callbacks.web.hang_up import hung_up
 from scalix_callbacks.web.keys import ReadsBody
 
 RETRY_S = 5.0
@@ -86,7 +87,7 @@ async def stream_export(export: Export, user_id: str, scope: Scope, receive: Rec
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     is_head = scope["method"] == "HEAD"
-    gone = asyncio.create_task(_hang_up(receive))
+    gone = asyncio.create_task(hung_up(receive))
     try:
         while piece is not None and not is_head and not gone.done():
             await send({"type": "http.response.body", "body": piece.encode(), "more_body": True})
@@ -116,12 +117,6 @@ def _unavailable(what: str) -> GatewayError:
     return GatewayError(
         ErrorCategory.SERVICE_UNAVAILABLE, f"{what} Try again in a moment.", retry_after_s=RETRY_S
     )
-
-
-async def _hang_up(receive: Receive) -> None:
-    """Ends when the client has left: nobody needs the rest then."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _next(pieces: Iterator[str]) -> str | None:

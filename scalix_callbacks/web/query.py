@@ -35,9 +35,17 @@ def query_of(scope: Scope) -> dict[str, str]:
 
 def text_of(query: Query, name: str) -> str | None:
     """A name of an account, tier or model; None: not given."""
-    value = query.get(name)
-    if value is not None and not (1 <= len(value) <= MAX_TEXT and value.isprintable()):
-        raise invalid(f"{name} must be 1 to {MAX_TEXT} printable characters.", param=name)
+    return None if name not in query else name_of(query[name], name)
+
+
+def name_of(value: str, param: str) -> str:
+    """A name of an account, tier, model or request, as it is; what can be none no database is asked for.
+
+    Raises:
+        GatewayError: INVALID_REQUEST.
+    """
+    if not (1 <= len(value) <= MAX_TEXT and value.isprintable()):
+        raise invalid(f"{param} must be 1 to {MAX_TEXT} printable characters.", param=param)
     return value
 
 

@@ -1,6 +1,6 @@
 """`GET /v1/user`: who the app's user is, what is left, and what the plan has."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from starlette.responses import JSONResponse
@@ -30,8 +30,16 @@ class ReadsStandings(Protocol):
     ) -> tuple[Sequence[Standing], float]: ...
 
 
-def user_page(tiers: TierTable, store: ReadsStandings) -> ASGIApp:
-    """Of whomever the request is for. Asking takes no request of any limit."""
+def user_page(
+    tiers: TierTable,
+    store: ReadsStandings,
+    flags_of: Callable[[Caller], Mapping[str, bool]] = lambda caller: {},
+) -> ASGIApp:
+    """Of whomever the request is for. Asking takes no request of any limit.
+
+    Args:
+        flags_of: every flag of rollouts for a caller; costs no I/O.
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         caller: Caller = scope[CALL_IN_SCOPE].caller
@@ -41,6 +49,7 @@ def user_page(tiers: TierTable, store: ReadsStandings) -> ASGIApp:
         except StoreLost:
             raise standings_lost() from None
         body = _body(caller, tier, tiers, figures_of(standings, now_s))
+        body["flags"] = dict(flags_of(caller))
         await JSONResponse(body, headers={"cache-control": "no-store"})(scope, receive, send)
 
     return app

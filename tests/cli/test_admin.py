@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from scalix_callbacks.cli import admin
-from scalix_callbacks.cli.admin import parser
+from scalix_callbacks.cli.admin import parser, traces
 from scalix_callbacks.cli.admin.office import Office
 from scalix_callbacks.cli.admin.told import usd_text
 from scalix_callbacks.cli.admin.values import usd
@@ -27,6 +27,7 @@ from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.database import connect, writing
 from scalix_callbacks.ledger.usage_sums import UsageSums
 from scalix_callbacks.settings.environment import SETTINGS
+from tests.cli.test_launcher_locks import another_process
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "scalix_admin.py"
 CONFIG = """
@@ -169,6 +170,22 @@ def test_an_account_gets_limits_of_its_own(run: Run) -> None:
     assert run("limits", "clear", "ada").out.endswith(
         "LIMIT              FROM\n100 requests/1h    tier pro\n100,000 tokens/1d  tier pro\n"
     )
+
+
+def test_an_account_gets_a_limit_in_shadow(run: Run) -> None:
+    """It stands beside its tier's, and goes with it when that unit and window is cleared."""
+    run("accounts", "create", "ada", "--tier", "pro")
+    changed = run("limits", "set", "ada", "requests/1h=50:shadow", "usd/30d=1.50:shadow")
+    told = run("limits", "show", "ada", "--json").json["overrides"]
+    wrong = run("limits", "set", "ada", "requests/1h=50:ghost")
+    cleared = run("limits", "clear", "ada", "requests/1h", "--json").json["overrides"]
+
+    assert "100 requests/1h          tier pro" in changed.out
+    assert "50 requests/1h (shadow)  the account" in changed.out
+    usd = {"unit": "usd", "window_s": 2_592_000, "limit": "1.50", "shadow": True}
+    assert [{"unit": "requests", "window_s": 3_600, "limit": 50, "shadow": True}, usd] == told
+    assert "may end with :shadow" in wrong.err
+    assert [usd] == cleared
 
 
 def test_accounts_are_listed_by_page(run: Run) -> None:
@@ -588,3 +605,53 @@ def test_fresh_windows_need_redis(run: Run) -> None:
     """One sentence when the gateway does not run."""
     assert "No gateway runs here" in refusal(run("limits", "reset", "ada"))
     assert [] == run("audit", "list", "--json").json["entries"]
+
+
+def test_no_database_is_made_beside_the_one_of_a_running_gateway(run: Run, data_dir: Path) -> None:
+    """Without its settings the tool would say that a key was revoked, which the gateway goes on taking."""
+    data_dir.mkdir()
+    with another_process("claim", data_dir / "launcher.lock"):
+        refused = refusal(run("accounts", "create", "ada"))
+        assert "SCALIX_DATABASE_URL or --env-file" in refused
+        assert not (data_dir / "scalix.db").exists()
+
+    assert 0 == run("accounts", "create", "ada").code
+    with another_process("claim", data_dir / "launcher.lock"):
+        assert 0 == run("accounts", "show", "ada").code
+
+
+def test_a_budget_is_for_its_window(run: Run) -> None:
+    """It stays while only the amount changes, and goes with the budget."""
+    run("accounts", "create", "ada", "--max-budget", "5", "--window", "7d")
+    windows = [
+        run("accounts", "budget", "ada", *what, "--json").json["budget_window_s"]
+        for what in (("6",), ("6", "--window", "1d"), ("7",), ("none",), ("8",))
+    ]
+
+    assert [604_800, 86_400, 86_400, None, None] == windows
+
+
+def test_a_trace_needs_the_gateways_redis(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none runs, or none answers, that is said."""
+    assert "No gateway runs here" in refusal(run("trace", "r1"))
+    monkeypatch.setenv("REDIS_URL", "unix:///nowhere/at/all.sock")
+    assert "Redis does not answer" in refusal(run("trace", "r1"))
+
+
+def test_a_trace_is_told_for_people() -> None:
+    """A line for each step: when, what, about what."""
+    trace = {
+        "request_id": "r1",
+        "at": "2030",
+        "outcome": "refused",
+        "steps": [{"step": "received", "at_ms": 0.0}, {"step": "refused", "at_ms": 12.34, "limit": "x"}],
+        "left_out": 2,
+    }
+
+    assert [
+        "request r1  call –",
+        "at 2030  outcome refused",
+        "       0.0 ms  received",
+        "      12.3 ms  refused        limit x",
+        "2 more steps were left out.",
+    ] == traces._text(trace).splitlines()

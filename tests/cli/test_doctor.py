@@ -49,7 +49,7 @@ from scalix_callbacks.cli.doctor import (
 from scalix_callbacks.cli.doctor.command import main
 from scalix_callbacks.cli.doctor.contained import TRIAL_MODEL, contained
 from scalix_callbacks.cli.doctor.examination import guarded
-from scalix_callbacks.cli.doctor.finding import Finding, Level, broken, ok, told, warning
+from scalix_callbacks.cli.doctor.finding import INSTALL, Finding, Level, broken, ok, told, warning
 from scalix_callbacks.cli.doctor.options import Options, parse
 from scalix_callbacks.cli.doctor.probe_report import CallSeen, Mode, ProbeReport, from_text, to_text
 from scalix_callbacks.cli.doctor.providers import Door
@@ -265,10 +265,7 @@ def test_other_versions_than_locked_and_missing_ones() -> None:
     """Both are told, with the command that mends them."""
     found = packages.against_lock({"a": "1", "b": "2", "c": "3"}, {"b": "2.1", "c": "3"}, None)
 
-    assert (
-        broken("packages", "Missing: a. Other versions than locked: b 2.1 instead of 2.", packages.INSTALL)
-        == found
-    )
+    assert broken("packages", "Missing: a. Other versions than locked: b 2.1 instead of 2.", INSTALL) == found
 
 
 def test_a_long_list_of_packages_is_cut() -> None:
@@ -508,6 +505,14 @@ def test_models_by_what_they_lack() -> None:
 def test_no_model_with_credentials_is_broken() -> None:
     """Nobody could be served."""
     assert [BROKEN, WARNING] == [f.level for f in models.models(Catalogue((model("a", "K"),)))]
+
+
+def test_models_without_a_price() -> None:
+    """Where use is paid, nobody would pay for them."""
+    finding = models.prices(("gpt-5",))
+
+    assert WARNING is finding.level
+    assert finding.found.startswith("None for gpt-5: nobody pays for them")
 
 
 def test_chains() -> None:
@@ -1180,6 +1185,10 @@ def test_an_interrupt_is_no_traceback(
 ) -> None:
     """Ctrl-C in the middle of a check."""
     monkeypatch.setattr(interpreter, "examine", lambda: signal.raise_signal(signal.SIGINT))
-
-    assert 130 == main([])
+    # A job in the background of a script is started without it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert 130 == main([])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ("", "Interrupted.\n") == tuple(capsys.readouterr())

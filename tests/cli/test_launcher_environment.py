@@ -69,3 +69,43 @@ def test_a_worker_finds_what_really_holds(variables: dict[str, str], level: str,
     assert f"sqlite:///{tmp_path / 'scalix.db'}" == environment["SCALIX_DATABASE_URL"]
     assert str(tmp_path / "metrics") == environment["PROMETHEUS_MULTIPROC_DIR"]
     assert "SCALIX_DEMO_URL" not in environment
+
+
+def test_spans_go_out_by_http_under_our_name(tmp_path: Path) -> None:
+    """Where they are exported at all; what the operator sets holds."""
+    on = {
+        "SCALIX_OTEL": "true",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://h:1",
+        "SCALIX_DATA_DIR": str(tmp_path),
+    }
+
+    def found(values: dict[str, str]) -> list[str | None]:
+        settings = Settings(read_environment(values), tmp_path / "c.yaml", DEFAULT_TIERS, Catalogue(()))
+        environment = worker_environment(
+            values, settings, master_key="k", redis_url="r", metrics_dir=tmp_path, host="h", port=1
+        )
+        return [environment.get(name) for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_SERVICE_NAME")]
+
+    assert [None, None] == found({"SCALIX_DATA_DIR": str(tmp_path)})
+    assert ["http/protobuf", "scalix-gateway"] == found(on)
+    assert ["http/protobuf", "mine"] == found({**on, "OTEL_SERVICE_NAME": "mine"})
+
+
+def test_litellm_is_not_shown_a_clusters_address(tmp_path: Path) -> None:
+    """It cannot read it; ours is told in a variable of our own."""
+    url = "redis+cluster://a:1,b:2"
+    values = {"SCALIX_DATA_DIR": str(tmp_path), "REDIS_URL": url}
+    settings = Settings(read_environment(values), tmp_path / "c.yaml", DEFAULT_TIERS, Catalogue(()))
+
+    environment = worker_environment(
+        values,
+        settings,
+        master_key="sk-made",
+        redis_url=url,
+        metrics_dir=tmp_path / "metrics",
+        host="0.0.0.0",
+        port=4001,
+    )
+
+    assert "REDIS_URL" not in environment
+    assert url == environment["SCALIX_REDIS_URL"]

@@ -1,10 +1,12 @@
 """The listening socket."""
 
 import socket
+import sys
+from contextlib import closing
 
 import pytest
 
-from scalix_callbacks.cli.listener import bind, is_loopback, local_address, url_of
+from scalix_callbacks.cli.listener import begin_no_more, bind, is_loopback, local_address, url_of
 from scalix_callbacks.cli.start_error import StartError
 
 
@@ -60,3 +62,22 @@ def test_loopback_is_judged_by_the_address(host: str, expected: bool) -> None:
 def test_an_ipv6_url_has_brackets() -> None:
     """As RFC 3986 wants it."""
     assert "http://[::1]:4000" == url_of("::1", 4000)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux can do it")
+def test_the_last_connections_get_through() -> None:
+    """Who had begun before a stop is accepted; who comes then is passed over, and not reset."""
+    with (
+        bind("127.0.0.1", 0) as listener,
+        closing(socket.socket()) as late,
+        socket.create_connection(listener.getsockname()[:2]) as early,
+    ):
+        begin_no_more(listener)
+        late.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            late.connect(listener.getsockname()[:2])
+        accepted, _ = listener.accept()
+        with accepted:
+            early.sendall(b"hello")
+
+            assert b"hello" == accepted.recv(5)

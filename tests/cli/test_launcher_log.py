@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scalix_callbacks.cli.keeper import _sorted
 from scalix_callbacks.cli.log_pipe import LogPipe
 from scalix_callbacks.cli.log_sink import (
     CUT_MARK,
@@ -130,3 +131,16 @@ def test_a_full_pipe_does_not_stop_the_launcher() -> None:
         pipe.note("dropped")
     finally:
         pipe.close()
+
+
+def test_lines_of_calls_have_a_file_of_their_own(tmp_path: Path) -> None:
+    """Where the operator wants that; all others stay in the log."""
+    log, calls = LogFile(tmp_path / "log"), LogFile(tmp_path / "calls")
+    write = _sorted(log, calls)
+    for line in ('{"at":"2030","user":"u"}', "2030 WARNING scalix x", '{"other":1}'):
+        write(line)
+    log.close()
+    calls.close()
+
+    assert '{"at":"2030","user":"u"}\n' == (tmp_path / "calls").read_text()
+    assert '2030 WARNING scalix x\n{"other":1}\n' == (tmp_path / "log").read_text()

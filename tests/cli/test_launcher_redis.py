@@ -105,9 +105,8 @@ def test_the_carried_server_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert str(other) == redis_server()
 
 
-def test_a_socket_path_is_short_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_path_is_short_enough(tmp_path: Path) -> None:
     """In the folder where it fits, else in a private one that is removed with it."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert Path("/run/x/redis.sock") == place_socket(Path("/run/x"))
 
     path = place_socket(tmp_path / ("long" * 30))

@@ -68,11 +68,12 @@ def test_the_curl_takes_a_model_that_chats(settings: Settings) -> None:
 
 
 def test_the_ready_text_holds_no_key(settings: Settings) -> None:
-    """Where the key is, and a curl a shell puts it into."""
+    """Where the key and the status page are, and a curl a shell puts it into."""
     text = ready_text(settings, url="http://h:1", key=KeySource("in a drawer", "$(drawer)"))
 
     assert KEY not in text
     assert "Master key       in a drawer" in text
+    assert "Status page      http://h:1/scalix/" in text
     assert '-H "Authorization: Bearer $(drawer)"' in text
     assert text.endswith("To stop it: Ctrl-C")
     assert "\033" not in text
@@ -134,3 +135,14 @@ def test_other_keys_are_told_by_their_place(settings: Settings, tmp_path: Path) 
     assert f"$(cat '{kept}')" == found_for(None).shell
     assert DEMO_MASTER_KEY == found_for(DEMO_MASTER_KEY).shell
     assert KeySource(f"general_settings.master_key in {tmp_path / 'config.yaml'}", None) == found_for(KEY)
+
+
+def test_a_developers_gateway_says_so(settings: Settings) -> None:
+    """So that nobody takes it for the real one."""
+    key = KeySource("x", "$X")
+    developing = dataclasses.replace(settings.environment, is_development=True)
+
+    assert "DEVELOPMENT" not in ready_text(settings, url="u", key=key)
+    assert "DEVELOPMENT: every caller can make its calls fail with X-Scalix-Simulate." in ready_text(
+        dataclasses.replace(settings, environment=developing), url="u", key=key
+    )

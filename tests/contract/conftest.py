@@ -10,6 +10,7 @@ from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
 from tests.contract.redis_server import RedisServer, left_behind, running_redis
 from tests.contract.world import PATIENCE_S, World, abandoned
+from tests.redis_cluster import RedisCluster
 
 
 @pytest.fixture(scope="session")
@@ -19,9 +20,9 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="session")
-def cluster_node() -> Iterator[RedisServer]:
-    with running_redis(is_cluster=True) as server:
-        yield server
+def redis_cluster() -> Iterator[RedisCluster]:
+    with RedisCluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -34,20 +35,20 @@ def clean_redis(redis_server: RedisServer) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def redis_world(clean_redis: RedisServer) -> AsyncIterator[World]:
-    async for world in _world_of(clean_redis):
+    async for world in _world_of(clean_redis.url):
         yield world
 
 
 @pytest.fixture
-async def cluster_world(cluster_node: RedisServer) -> AsyncIterator[World]:
-    cluster_node.client.flushall()
-    async for world in _world_of(cluster_node):
+async def cluster_world(redis_cluster: RedisCluster) -> AsyncIterator[World]:
+    redis_cluster.empty()
+    async for world in _world_of(redis_cluster.url):
         yield world
-    assert [] == left_behind(cluster_node.client)
+    assert [] == redis_cluster.left_behind()
 
 
-async def _world_of(server: RedisServer) -> AsyncIterator[World]:
-    redis = connect(server.url)
+async def _world_of(url: str) -> AsyncIterator[World]:
+    redis = connect(url, PATIENCE_S)
     world = World(lambda worker: RedisLimiter(redis, worker, abandoned, timeout_s=PATIENCE_S))
     yield world
     await world.end_all()

@@ -149,13 +149,18 @@ async def test_a_worker_goes_on_after_it_was_given_up(world: World) -> None:
     assert 1 == await world.worker("other").reap(now_s=LAPSED + 2 + LEASE_S)
 
 
-async def test_releasing_what_was_given_up_leaves_it_so(world: World) -> None:
-    """Its record is in the ledger already, with the prompt charged: the counters agree with it."""
-    await world.admit("a", TOKENS_1D, worker="stalled")
+async def test_a_refused_call_that_was_given_up_is_charged_nothing(world: World) -> None:
+    """Its admission came through unheard; its user was told 503 long before another worker gave it up."""
+    await world.admit("a", REQUESTS_1H, TOKENS_1D, USD_1D, prompt_nano_usd=30, worker="stalled")
     await world.worker("other").reap(now_s=LAPSED)
-    await world.worker("stalled").release_unknown(world.ask_of("a"), now_s=LAPSED)
+    for _ in range(2):
+        await world.release("a", at=LAPSED + 1)
 
-    assert [(100, 0)] == await world.used_and_held(TOKENS_1D, at=LAPSED)
+    assert [(0, 0)] * 3 == await world.used_and_held(REQUESTS_1H, TOKENS_1D, USD_1D, at=LAPSED + 1)
+    entries = await world.worker("other").read_outbox(10)
+    assert [False, True] == [entry.is_late for entry in entries]
+    assert ({"call_id": "a", "outcome": "refused"}, False) == (entries[1].record, entries[1].is_counted)
+    assert await world.settle("a", 100, at=LAPSED + 2) is None
 
 
 async def test_a_late_failure_takes_nothing_from_another_window(world: World) -> None:

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from scalix_callbacks.core.limits import Admitted, Ask, Attempt, Counter, Decision, Denied, Standing
 from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Unit
 from scalix_callbacks.store.connection import connect
+from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.limiter import RedisLimiter
 from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
@@ -40,13 +41,13 @@ PLANS = (
         Counter(Unit.TOKENS, DAY_S, 1_000),
     ),
     (
-        Counter(Unit.REQUESTS, HOUR_S, 3),
-        Counter(Unit.REQUESTS, DAY_S, None),
+        Counter(Unit.REQUESTS, HOUR_S, 3, shadow=1),
+        Counter(Unit.REQUESTS, DAY_S, None, shadow=2),
         Counter(Unit.TOKENS, HOUR_S, 700),
         Counter(Unit.TOKENS, DAY_S, 2_000),
         Counter(Unit.USD, DAY_S, 1_001),
     ),
-    (Counter(Unit.REQUESTS, HOUR_S, None), Counter(Unit.TOKENS, DAY_S, None)),
+    (Counter(Unit.REQUESTS, HOUR_S, None), Counter(Unit.TOKENS, DAY_S, None, shadow=600)),
 )
 STEPS_S = (1.0, 11.0, 300.0, 599.0, 1_800.0, 3_599.0, 3_600.0, 40_000.0, 86_400.0)
 ATTEMPTS = st.builds(
@@ -72,6 +73,7 @@ class Lockstep(RuleBasedStateMachine):
         self.model = {name: MemoryLimiter(store, name, abandoned) for name in WORKERS}
         self.calls: dict[str, tuple[Ask, str]] = {}
         self.open: set[str] = set()
+        self.barred: set[str] = set()
         self.ticks = 0
         self.clock_s = NOON
         self.is_calm = False  # no window ends
@@ -168,13 +170,39 @@ class Lockstep(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
+        """Its user was refused, for its admission got no answer; it may have been given up meanwhile."""
         if self.open:
             call = data.draw(st.sampled_from(sorted(self.open)))
             ask, worker = self.calls[call]
-            now_s = self._now_s()
-            self._run(self.real[worker].release_unknown(ask, now_s=now_s))
-            self._run(self.model[worker].release_unknown(ask, now_s=now_s))
-            self._settle(call, True, 5, 5)
+            refused = {"call_id": call, "outcome": "refused"}
+            for _ in range(2):
+                now_s = self._now_s()
+                self._run(self.real[worker].release_unknown(ask, record=refused, now_s=now_s))
+                self._run(self.model[worker].release_unknown(ask, record=refused, now_s=now_s))
+            assert not self._settle(call, True, 5, 5)
+            self.barred.add(call)
+
+    @rule(data=st.data())
+    def admission_comes_late(self, data: st.DataObject) -> None:
+        """By a connection that was given up: after what followed it, or while its call goes on."""
+        if self.open or self.barred:
+            call = data.draw(st.sampled_from(sorted(self.open | self.barred)))
+            ask, worker = self.calls[call]
+            now_s, before = self._now_s(), self._dump()
+            try:
+                real = self._run(self.real[worker].admit(ask, now_s=now_s))
+            except StoreLost:
+                with pytest.raises(StoreLost):
+                    self._run(self.model[worker].admit(ask, now_s=now_s))
+                assert before == self._dump()
+            else:
+                assert self._run(self.model[worker].admit(ask, now_s=now_s)) == real
+                assert call not in self.barred
+
+    @precondition(lambda self: not self.is_calm)  # the sums below know nothing of it
+    @rule(account=st.sampled_from(ACCOUNTS))
+    def reset(self, account: str) -> None:
+        assert self._run(self.model["one"].reset(account)) == self._run(self.real["one"].reset(account))
 
     @rule(
         account=st.sampled_from(ACCOUNTS),
@@ -185,16 +213,30 @@ class Lockstep(RuleBasedStateMachine):
     def drain(self, account: str, counters: tuple[Counter, ...], tokens: int, worker: str) -> None:
         """A call that went on without the store, said twice."""
         call = f"call-{len(self.calls)}"
-        ask = Ask(call, account, counters, 10, None, None, {"call_id": call})
-        self.calls[call] = (ask, worker)
+        self.calls[call] = (Ask(call, account, counters, 10, None, None, {"call_id": call}), worker)
+        self._drain(call, tokens)
+
+    @rule(data=st.data(), tokens=st.sampled_from([0, 150, 1_200]))
+    def drain_an_admitted_one(self, data: st.DataObject, tokens: int) -> None:
+        """The answer to its admission was lost: it may be open, or given up meanwhile."""
+        if self.open:
+            self._drain(data.draw(st.sampled_from(sorted(self.open))), tokens)
+
+    def _drain(self, call: str, tokens: int) -> None:
+        ask, worker = self.calls[call]
+        told = []
         for _ in range(2):
             now_s = self._now_s()
             args: dict[str, Any] = {"is_counted": True, "tokens": tokens, "nano_usd": 7, "now_s": now_s}
             settled = self._run(self.real[worker].drain(ask, record={"call_id": call}, **args))
             assert self._run(self.model[worker].drain(ask, record={"call_id": call}, **args)) == settled
+            told.append(settled)
 
-        assert settled is None
-        self.charged[call] = (1, tokens, 7)
+        first, again = told
+        assert first is not None and again is None
+        self.open.discard(call)
+        self.barred.add(call)
+        self.charged[call] = (int(first.is_counted), tokens, 7)
 
     @rule(worker=st.sampled_from(WORKERS))
     def renew(self, worker: str) -> None:
@@ -247,9 +289,10 @@ class Lockstep(RuleBasedStateMachine):
             # Each call is in the ledger once, and once more when it was given up and came back.
             calls = [call for call, _, is_late in self.entries if not is_late]
             assert len(set(calls)) == len(calls)
-            late = [call for call, _, is_late in self.entries if is_late]
-            assert len(set(late)) == len(late)
-            assert set(late) <= set(calls)
+            late = {call: is_counted for call, is_counted, is_late in self.entries if is_late}
+            assert len(late) == sum(is_late for _, _, is_late in self.entries)
+            # Or when another attempt of its request counts, which its worker could not know.
+            assert not any(late[call] for call in late.keys() - set(calls))
         finally:
             self._run(self.redis.aclose())
             self.runner.close()

@@ -5,7 +5,6 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,47 +12,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete
 
-from scalix_callbacks.core.limits import Standing
-from scalix_callbacks.core.record import CallRecord, Outcome
-from scalix_callbacks.core.routes import Endpoint
+from scalix_callbacks.core.limits import Attempt, Standing
+from scalix_callbacks.core.record import Outcome
 from scalix_callbacks.drain import MAX_BATCH, Drainer
+from scalix_callbacks.kept import Kept
 from scalix_callbacks.ledger.database import connect, migrate, writing
 from scalix_callbacks.ledger.schema import usage_records
 from scalix_callbacks.ledger.usage_records import UsageRecords
+from scalix_callbacks.ledger.usage_sums import Span, UsageSums
 from scalix_callbacks.store.connection import connect as connect_redis
 from scalix_callbacks.store.limiter import LEASE_S, RedisLimiter
 from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
 from scalix_callbacks.store.outbox import OutboxEntry
 from tests.contract.world import NOON, REQUESTS_1D, REQUESTS_1H, Limiter, World
+from tests.records import call_record
 
 MANY = replace(REQUESTS_1H, amount=None)
-RECORD = CallRecord(
-    call_id="",
-    request_id="r1",
-    client_request_id=None,
-    at=datetime(2030, 1, 31, 12, 0, tzinfo=UTC),
-    user_id="ada",
-    tier="free",
-    endpoint=Endpoint.CHAT,
-    model_requested="free-flash",
-    model_used="free-flash",
-    provider="openai",
-    prompt_tokens=1,
-    completion_tokens=2,
-    cached_tokens=None,
-    reasoning_tokens=None,
-    provider_cost_nano_usd=None,
-    price_nano_usd=None,
-    requests_counted=1,
-    outcome=Outcome.OK,
-    error_category=None,
-    duration_ms=1,
-    time_to_first_token_ms=None,
-    attempt=1,
-    stream=False,
-    estimated=False,
-)
+RECORD = call_record(call_id="")
 
 
 class Crash(Exception):
@@ -291,3 +267,30 @@ async def test_a_batch_has_a_bound(world: World, records: UsageRecords) -> None:
     assert [MAX_BATCH, 1, 0] == [await drainer.drain_once() for _ in range(3)]
     assert MAX_BATCH + 1 == len(kept(records))
     drainer.close()
+
+
+@pytest.mark.parametrize("first", ["worker", "outbox"])
+async def test_the_ledger_counts_as_a_request_what_the_counters_do(
+    world: World, records: UsageRecords, first: str
+) -> None:
+    """Two attempts of one request end while Redis is away for so long that their worker hands them in itself.
+
+    Which of them counts is known only when Redis hears of both.
+    """
+    ended = {call: replace(RECORD, call_id=call).to_json() for call in "ab"}
+    kept, last = Kept(records), Faulty(world.worker(), records, None)
+    for number, (call, record) in enumerate(ended.items(), start=1):
+        await world.admit(call, MANY, at=None, attempt=Attempt("r", number, "body"))
+        kept.keep(record)
+    if first == "worker":
+        kept.hand_in()
+    for call, record in ended.items():
+        await world.settle(call, at=None, record=record)
+    await last.drain_once()
+    if first == "outbox":
+        kept.hand_in()
+    kept.close()
+
+    assert [(1, 0)] == await world.used_and_held(MANY, at=None)
+    assert [("a", 1), ("b", 0)] == [(r["call_id"], r["requests_counted"]) for r in records.page()[0]]
+    assert 1 == UsageSums(records._engine).total(Span()).requests

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from scalix_callbacks.core.limits import Admitted, Ask, Counter, Standing
-from scalix_callbacks.core.record import CallRecord, Outcome, windows_of
-from scalix_callbacks.core.routes import Endpoint
+from scalix_callbacks.core.record import windows_of
 from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Unit
 from scalix_callbacks.drain import Drainer
 from scalix_callbacks.ledger.database import connect, migrate
@@ -23,6 +22,7 @@ from scalix_callbacks.store.keys import counters_key
 from scalix_callbacks.store.limiter import RedisLimiter
 from tests.contract.redis_server import RedisServer
 from tests.contract.world import PATIENCE_S, abandoned
+from tests.records import call_record
 
 COUNTERS = (
     Counter(Unit.REQUESTS, HOUR_S, 100),
@@ -53,31 +53,14 @@ class Desk:
     async def settle(
         self, ask: Ask, admitted: Admitted, tokens: int = 30, *, is_counted: bool = True
     ) -> None:
-        record = CallRecord(
+        record = call_record(
             call_id=ask.call_id,
-            request_id="r1",
-            client_request_id=None,
             at=datetime.now(UTC),
             user_id=ask.account_id,
-            tier="free",
-            endpoint=Endpoint.CHAT,
-            model_requested="m",
-            model_used="m",
-            provider="openai",
             prompt_tokens=tokens,
             completion_tokens=None,
-            cached_tokens=None,
-            reasoning_tokens=None,
-            provider_cost_nano_usd=None,
             price_nano_usd=tokens * 7,
             requests_counted=int(is_counted),
-            outcome=Outcome.OK,
-            error_category=None,
-            duration_ms=1,
-            time_to_first_token_ms=None,
-            attempt=1,
-            stream=False,
-            estimated=False,
             windows=windows_of(admitted.standings),
         )
         await self.limiter.settle(

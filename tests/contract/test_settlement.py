@@ -6,6 +6,7 @@ import pytest
 
 from scalix_callbacks.core.limits import Admitted, Denied, Settled
 from scalix_callbacks.core.tiers import DAY_S, HOUR_S
+from scalix_callbacks.store.limiter import LEASE_S
 from tests.contract.world import NOON, REQUESTS_1D, REQUESTS_1H, TOKENS_1D, USD_1D, World
 
 
@@ -109,30 +110,44 @@ async def test_a_call_without_an_admission_is_drained(world: World) -> None:
     await world.settle("a", 950)
     denied = await world.admit("b", REQUESTS_1H, TOKENS_1D, at=NOON + 5)
     assert isinstance(denied, Denied)
-    ask, worker = world.ask_of("b"), world.worker()
 
-    drained = await worker.drain(ask, is_counted=True, tokens=300, record={"call_id": "b"}, now_s=NOON + 9)
-    again = await worker.drain(ask, is_counted=True, tokens=300, record={"call_id": "b"}, now_s=NOON + 9)
+    drained = await world.drain("b", 300, at=NOON + 9)
+    again = await world.drain("b", 300, at=NOON + 9)
 
     assert drained is not None and again is None
     assert [(NOON, 2), (NOON, 1_250)] == [(s.started_at_s, s.used) for s in drained.standings]
-    assert 2 == await worker.pending()
+    assert 2 == await world.worker().pending()
 
 
 async def test_draining_settles_an_admission_that_came_through(world: World) -> None:
-    """Its answer was lost, not it; what it held is not left behind."""
+    """Its answer was lost, not it; what it held is not left behind, and saying it again counts nothing."""
     await world.admit("a", REQUESTS_1H, TOKENS_1D, output=500)
-    ask, worker = world.ask_of("a"), world.worker()
-    await worker.drain(ask, is_counted=True, tokens=120, record={"call_id": "a"}, now_s=NOON)
+    drained = await world.drain("a", 120)
+    again = await world.drain("a", 120)
 
+    assert drained is not None and again is None
     assert [(1, 0), (120, 0)] == await world.used_and_held(REQUESTS_1H, TOKENS_1D)
     assert await world.settle("a", 120) is None
+    assert 1 == await world.worker().pending()
+
+
+async def test_a_call_that_was_given_up_is_drained_once(world: World) -> None:
+    """Its admission came through, its worker stalled, and then could not hear whether it was understood."""
+    await world.admit("a", REQUESTS_1H, TOKENS_1D, output=500)
+    assert 1 == await world.worker("two").reap(now_s=NOON + LEASE_S)
+
+    drained = await world.drain("a", 120, at=NOON + LEASE_S)
+    again = await world.drain("a", 120, at=NOON + LEASE_S)
+
+    assert drained is not None and again is None
+    assert [(1, 0), (120, 0)] == await world.used_and_held(REQUESTS_1H, TOKENS_1D, at=NOON + LEASE_S)
+    assert 2 == await world.worker().pending()
 
 
 async def test_an_unknown_admission_is_released(world: World) -> None:
     """Everything is given back, and nothing recorded."""
     await world.admit("a", REQUESTS_1H, TOKENS_1D)
-    await world.worker().release_unknown(world.ask_of("a"), now_s=NOON)
+    await world.release("a")
 
     assert [(0, 0), (0, 0)] == await world.used_and_held(REQUESTS_1H, TOKENS_1D)
     assert 0 == await world.worker().pending()

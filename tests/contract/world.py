@@ -90,6 +90,17 @@ class World:
             now_s=at,
         )
 
+    async def drain(self, call: str, tokens: int = 0, *, at: float | None = NOON) -> Settled | None:
+        ask, worker = self._asks[call]
+        return await self.worker(worker).drain(
+            ask, is_counted=True, tokens=tokens, record={"call_id": call}, now_s=at
+        )
+
+    async def release(self, call: str, *, at: float | None = NOON) -> None:
+        ask, worker = self._asks[call]
+        refused = {"call_id": call, "outcome": "refused"}
+        await self.worker(worker).release_unknown(ask, record=refused, now_s=at)
+
     async def fail(self, call: str, *, at: float | None = NOON) -> Settled | None:
         return await self.settle(call, at=at, is_counted=False)
 

@@ -44,6 +44,7 @@ def test_a_caller_holds_no_credential_and_does_not_change() -> None:
         "models",
         "limit_overrides",
         "recorded_user",
+        "created_at_s",
     } == {field.name for field in fields(Caller)}
     with pytest.raises(FrozenInstanceError):
         OPERATOR.id = "ada"  # type: ignore[misc]

@@ -1,6 +1,6 @@
 """Models are found by their public names only, and chains keep to what a caller may reach."""
 
-from scalix_callbacks.core.catalogue import Catalogue, Deployment, Model, escapes
+from scalix_callbacks.core.catalogue import Catalogue, ChainKind, Deployment, Model, escapes
 from scalix_callbacks.core.tiers import DEFAULT_TIERS
 
 
@@ -31,6 +31,22 @@ def test_the_most_exact_name_wins() -> None:
     assert "gpt-4" == found("gpt-4")
     assert "openrouter/x/*" == found("openrouter/x/y")
     assert "openrouter/*" == found("openrouter/y")
+
+
+def test_what_is_counted_is_what_is_listed() -> None:
+    """No text of a client becomes a label."""
+    names = (
+        "gpt-4",
+        "openrouter/x/y",
+        "openrouter/anything",
+        "nonsense",
+        "gpt-4,free-a",
+        "openrouter/*",
+    )
+
+    assert ["gpt-4", "openrouter/x/*", "openrouter/*", None, None, None] == [
+        CATALOGUE.listed_as(name) for name in names
+    ]
 
 
 def test_what_litellm_would_also_route_is_no_model() -> None:
@@ -66,9 +82,35 @@ def test_a_chain_keeps_to_what_the_caller_may_reach() -> None:
     assert () == CATALOGUE.usable_chain("free-b", free, None)
 
 
+def test_a_chain_for_long_prompts_keeps_to_it_too() -> None:
+    """It is followed for nothing else, and nothing else for it."""
+    too_long, declined = ChainKind.TOO_LONG, ChainKind.DECLINED
+    special = {too_long: {"gpt-4": ("free-b", "free-a", "openrouter/x/y")}}
+    catalogue = Catalogue(CATALOGUE.models, {}, special).all_ready()
+    premium = DEFAULT_TIERS["premium"]
+
+    assert special[too_long]["gpt-4"] == catalogue.usable_chain("gpt-4", premium, None, too_long)
+    assert ("free-b", "free-a") == catalogue.usable_chain("gpt-4", premium, ("free-*",), too_long)
+    assert () == catalogue.usable_chain("gpt-4", premium, None)
+    assert () == catalogue.usable_chain("gpt-4", premium, None, declined)
+
+
+def test_a_special_chain_out_of_a_tier_is_found() -> None:
+    """As an ordinary one is."""
+    catalogue = Catalogue(CATALOGUE.models, {}, {ChainKind.DECLINED: {"free-a": ("gpt-4",)}})
+
+    assert {(ChainKind.DECLINED, "free-a", "gpt-4")} == {
+        each[:3] for each in escapes(catalogue, DEFAULT_TIERS)
+    }
+
+
 def test_a_chain_out_of_a_tier_is_found() -> None:
     """Every tier that has the model must have its fallbacks."""
-    assert [("free-a", "gpt-4", "free"), ("free-a", "gpt-4", "pro")] == escapes(CATALOGUE, DEFAULT_TIERS)
+    kind = ChainKind.FAILED
+
+    assert [(kind, "free-a", "gpt-4", "free"), (kind, "free-a", "gpt-4", "pro")] == escapes(
+        CATALOGUE, DEFAULT_TIERS
+    )
 
 
 def test_the_demo_serves_everything() -> None:

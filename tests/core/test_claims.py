@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix_callbacks.core.claims import Claims, read_claims, refuse_query_credentials
+from scalix_callbacks.core.claims import Claims, Sender, read_claims, refuse_query_credentials
 from scalix_callbacks.core.errors import GatewayError
 from scalix_callbacks.core.routes import find_route
 
@@ -47,6 +47,13 @@ def test_without_headers_nothing_is_claimed() -> None:
     assert Claims() == read_claims([], None)
 
 
+def test_lists_of_cache_control_are_one_list() -> None:
+    """A proxy on the way may add one."""
+    raw = [(b"cache-control", b"no-cache"), (b"cache-control", b" max-age=5")]
+
+    assert "no-cache, max-age=5" == read_claims(raw, CHAT).cache_control
+
+
 def test_every_claim_is_read() -> None:
     """What an operator's backend may say of its user, and what the app says of itself."""
     expected = Claims(
@@ -56,6 +63,8 @@ def test_every_claim_is_read() -> None:
         user_tier="pro",
         is_desktop_app=True,
         client_request_id="7:attempt-1",
+        cache_control="no-cache",
+        sender=Sender("desktop-app"),
     )
     read = claims(
         authorization="Bearer c",
@@ -64,6 +73,7 @@ def test_every_claim_is_read() -> None:
         x_user_tier="pro",
         x_scalix_client="desktop-app",
         x_scalix_request_id="7:attempt-1",
+        cache_control="no-cache",
     )
 
     assert expected == read
@@ -196,3 +206,48 @@ def test_a_credential_in_the_query_is_refused_and_not_repeated(name: str, value:
 def test_an_honest_query_is_let_through(name: str, value: str) -> None:
     """Accounts may be named `scalix_…`: only what has a key's full shape is taken for one."""
     refuse_query_credentials([(name, value)])
+
+
+def test_the_end_of_a_forwarded_for_is_kept() -> None:
+    """Proxies add to its end, or a header of their own; what a client wrote stands before."""
+    raw = [(b"x-forwarded-for", b"1.1.1.1, " * 100), (b"x-forwarded-for", b"203.0.113.7")]
+    told = read_claims(raw, CHAT).forwarded_for
+
+    assert told is not None
+    assert (512, True) == (len(told), told.endswith(",203.0.113.7"))
+
+
+def test_what_a_program_says_of_itself_is_cleaned_and_decides_nothing() -> None:
+    """Bounded, one word, no key; sent twice, the first holds."""
+    read = read_claims(
+        [
+            (b"x-scalix-client", b"my app\x1b[31m"),
+            (b"x-scalix-version", b"v" * 1_000),
+            (b"x-scalix-session", KEY.encode()),
+            (b"x-scalix-version", b"2"),
+        ],
+        None,
+    )
+
+    assert Sender("myapp31m", "v" * 64, None) == read.sender
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("0c1e-77:attempt-2", "0c1e-77:attempt-2"),
+        (f"{KEY}:attempt-2", "[redacted]:attempt-2"),
+        (f"{'x' * 110} {KEY}", f"{'x' * 110} [redacted]"),
+        ("scalix_pro_user_456:attempt-1", "scalix_pro_user_456:attempt-1"),
+    ],
+)
+def test_no_key_is_kept_as_the_id_of_a_request(sent: str, kept: str) -> None:
+    """The ledger, its export and the status page have that id as the client wrote it."""
+    assert kept == read_claims([(b"x-scalix-request-id", sent.encode())], CHAT).client_request_id
+
+
+def test_a_simulation_sent_twice_is_no_known_one() -> None:
+    """It is told so in development, and nobody reads it elsewhere."""
+    read = read_claims([(b"x-scalix-simulate", b"network"), (b"x-scalix-simulate", b"server")], None)
+
+    assert "network,server" == read.simulate

@@ -1,9 +1,8 @@
 """The table of errors, its one rendering, and the page that shows it."""
 
-from pathlib import Path
-
 import pytest
 
+from scalix_callbacks.cli.errors_page import PAGE, page_text
 from scalix_callbacks.core.errors import (
     TABLE,
     Action,
@@ -15,7 +14,6 @@ from scalix_callbacks.core.errors import (
 )
 
 C = ErrorCategory
-DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 CONTRACT = {
     C.INVALID_API_KEY: 401,
     C.MODEL_NOT_IN_TIER: 403,
@@ -143,29 +141,52 @@ def test_headers_of_an_error_are_its_own() -> None:
     assert {"x-a": "b", "x-e": "f"} == response_headers(error)
 
 
-def rendered_table() -> str:
-    """The table of docs/errors.md."""
-    lines = [
-        "| code | status | type | retry | fallback | title | message | actions |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for category, kind in sorted(TABLE.items(), key=lambda row: (row[1].status, row[0])):
-        retry, fallback = ("yes" if flag else "no" for flag in (kind.retryable, kind.may_fall_back))
-        actions = ", ".join(kind.actions) or "–"
-        cells = (
-            f"`{category}`",
-            kind.status,
-            f"`{kind.type}`",
-            retry,
-            fallback,
-            kind.title,
-            kind.message,
-            actions,
-        )
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
+@pytest.mark.parametrize("category", ErrorCategory)
+def test_every_category_has_a_button(category: ErrorCategory) -> None:
+    """One that does not depend on there being a higher plan."""
+    actions = render(GatewayError(category), None)["actions"]
+
+    assert actions
+    assert all(action["label"] for action in actions)
+
+
+@pytest.mark.parametrize("category", ErrorCategory)
+def test_the_error_box_shows_each_message_whole(category: ErrorCategory) -> None:
+    """It renders Markdown and cuts at `Fallbacks=`; HTML and unbalanced marks would swallow words."""
+    message = TABLE[category].message
+
+    assert not set("<>*_[]#|") & set(message)
+    assert message.count("`") % 2 == 0
+    assert "Fallbacks=" not in message
+
+
+def test_who_is_to_report_a_request_id_is_shown_it() -> None:
+    """The app shows its user the message alone; rendered twice, it still stands there once."""
+    once = render(GatewayError(C.INTERNAL), "r-1")["message"]
+
+    assert once.endswith(" Request id: `r-1`.")
+    assert once == render(GatewayError(C.INTERNAL, once), "r-1")["message"]
+    assert TABLE[C.INTERNAL].message == render(GatewayError(C.INTERNAL), None)["message"]
+
+
+def test_what_no_waiting_helps_says_so_wherever_clients_look() -> None:
+    """In the body, in the header, and by a button less."""
+    error = GatewayError(C.MODEL_UNAVAILABLE, is_retryable=False)
+    body = render(error, None)
+
+    assert body["retryable"] is False
+    assert ["alternative"] == [action["action"] for action in body["actions"]]
+    assert {"x-should-retry": "false"} == response_headers(error)
 
 
 def test_the_page_shows_the_table() -> None:
-    """docs/errors.md is what the code says; on a change, put the table that this test wants into it."""
-    assert rendered_table() in DOCUMENT.read_text(encoding="utf-8")
+    """docs/errors.md is what the code says; `python -m scalix_callbacks.cli.errors_page` makes it so."""
+    page = PAGE.read_text(encoding="utf-8")
+
+    assert page_text(page) == page
+
+
+def test_a_page_without_its_marks_is_left_alone() -> None:
+    """Nothing is written over what somebody else wrote."""
+    with pytest.raises(ValueError, match="marks around the table are missing"):
+        page_text("# Errors")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scalix_callbacks.core.errors import ErrorCategory
 from scalix_callbacks.core.limits import Counter, Standing
-from scalix_callbacks.core.record import CallRecord, Outcome, abandoned, memo_of, windows_of
+from scalix_callbacks.core.record import CallRecord, Outcome, abandoned, memo_of, unheard, windows_of
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Unit
 
@@ -216,6 +216,15 @@ def test_a_dead_worker_s_call_has_the_price_of_its_estimated_prompt() -> None:
 
     assert 630_000 == record.price_nano_usd
     assert abandoned({k: v for k, v in MEMO.items() if k != "price_usd"}).price_nano_usd is None
+
+
+def test_a_call_whose_admission_nobody_heard_is_charged_nothing() -> None:
+    """It was refused; it has a record only where another worker had taken its own for dead."""
+    record = unheard({**MEMO, "price_usd": "0.000630"})
+
+    assert (Outcome.ERROR, ErrorCategory.SERVICE_UNAVAILABLE) == (record.outcome, record.error_category)
+    assert (0, 0, None) == (record.requests_counted, record.price_nano_usd, record.prompt_tokens)
+    assert record == CallRecord.from_json(record.to_json())
 
 
 def test_windows_are_kept_to_the_millisecond() -> None:

@@ -65,6 +65,26 @@ def test_accounts_are_administered_by_the_operator(path: str) -> None:
     assert find_route("/scalix/admin/accountsx") is None
 
 
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/scalix/", "GET"),
+        ("/scalix/static/v/app.js", "GET"),
+        ("/scalix/login", "POST"),
+        ("/scalix/logout", "POST"),
+    ],
+)
+def test_the_status_page_looks_after_itself(path: str, method: str) -> None:
+    """What is listed; whatever else begins so is the operator's."""
+    route = find_route(path)
+
+    assert route is not None
+    assert (Access.PAGE, "/scalix/", True) == (route.access, route.path, method in route.methods)
+    assert [None] * 4 == [
+        find_route(each) for each in ("/scalix/x", "/scalix/page/", "/scalix/page/x", "/scalixx")
+    ]
+
+
 def test_keys_are_made_by_the_operator() -> None:
     """No user makes keys."""
     assert Route("/key/generate", frozenset({"POST"}), Access.OPERATOR) == find_route("/key/generate")
@@ -113,7 +133,8 @@ def test_no_path_but_the_listed_ones_is_open(path: str) -> None:
     """Whatever is asked for, it is on the list or below the models, or it is the operator's."""
     route = find_route(path)
 
-    assert route is None or path in LISTED or route.path == "/v1/models/{id}"
+    below = ("/v1/models/{id}", "/scalix/")  # the models, and what the status page looks after
+    assert route is None or path in LISTED or route.access is Access.OPERATOR or route.path in below
 
 
 @pytest.mark.parametrize(
@@ -131,3 +152,12 @@ def test_a_models_address_names_it(path: str, expected: str) -> None:
     """Names hold slashes; what climbs out of the address is a name as well, of no model."""
     assert Route("/v1/models/{id}", frozenset({"GET", "HEAD"}), Access.USER) == find_route(path)
     assert expected == model_id(path)
+
+
+@pytest.mark.parametrize("path", ["/scalix/admin/traces/r1", "/scalix/admin/traces/a/b"])
+def test_traces_are_the_operators(path: str) -> None:
+    """Under any id, also one with slashes in it."""
+    route = find_route(path)
+
+    assert route is not None and Access.OPERATOR is route.access
+    assert find_route("/scalix/admin/traces") is None

@@ -1,7 +1,10 @@
 """Tiers permit models by pattern, and the defaults are those of the contract."""
 
+from dataclasses import replace
+
 import pytest
 
+from scalix_callbacks.core.limits import Counter, counters_of
 from scalix_callbacks.core.tiers import (
     DAY_S,
     DEFAULT_TIERS,
@@ -9,6 +12,7 @@ from scalix_callbacks.core.tiers import (
     Feature,
     Limit,
     LimitOverride,
+    Tier,
     Unit,
     matches_any,
 )
@@ -107,3 +111,33 @@ def test_an_override_replaces_adds_or_lifts_one_limit(
         f"{limit.unit}/{'h' if limit.window_s == HOUR_S else 'd'}": limit.amount for limit in tier.limits
     }
     assert DEFAULT_TIERS["free"].models == tier.models
+
+
+def test_a_limit_in_shadow_lifts_none_that_holds() -> None:
+    """An account's shadow stands beside its tier's limit, and for its tier's shadow."""
+    own = (LimitOverride(Unit.REQUESTS, HOUR_S, 5, is_shadow=True),)
+    tier = DEFAULT_TIERS["free"].overridden(own)
+    shadow = Limit(5, Unit.REQUESTS, HOUR_S, is_shadow=True)
+
+    assert (*DEFAULT_TIERS["free"].limits, shadow) == tier.limits
+    assert (
+        tier.limits
+        == replace(tier, limits=(*tier.limits[:-1], replace(shadow, amount=9))).overridden(own).limits
+    )
+    assert tier.overridden((replace(own[0], amount=None),)).limits == DEFAULT_TIERS["free"].limits
+
+
+def test_what_is_counted_knows_both_amounts() -> None:
+    """The one that holds, and the one in shadow; each unit and window once."""
+    limits = (
+        Limit(10, Unit.REQUESTS, HOUR_S),
+        Limit(5, Unit.REQUESTS, HOUR_S, True),
+        Limit(7, Unit.USD, DAY_S, True),
+    )
+
+    assert (
+        Counter(Unit.REQUESTS, HOUR_S, 10, 5),
+        Counter(Unit.REQUESTS, DAY_S, None),
+        Counter(Unit.TOKENS, DAY_S, None),
+        Counter(Unit.USD, DAY_S, None, 7),
+    ) == counters_of(Tier("t", ("*",), limits))

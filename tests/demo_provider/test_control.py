@@ -93,12 +93,22 @@ def test_an_entry_of_the_tally(provider: DemoProviderServer, http: httpx.Client)
         "http_status": 200,
         "request_keys": ["max_tokens", "messages", "model", "user"],
         "reported_usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+        "tag": None,
     }
     assert expected == {name: call[name] for name in expected}
     assert {"authorization", "x-extra", "host"} <= set(call["header_names"])
     assert sorted(call["header_names"]) == call["header_names"]
     assert 0 <= call["duration_ms"] < 5_000
     assert {"id", "at", "duration_ms", "header_names", *expected} == set(call)
+
+
+@pytest.mark.parametrize("ask", ["[demo tag=call-7]", "[demo fail=503 tag=call-7]"])
+def test_a_call_is_found_by_its_tag(provider: DemoProviderServer, http: httpx.Client, ask: str) -> None:
+    """Who asked finds what became of it, answered or not."""
+    http.post("/v1/chat/completions", json=chat())
+    http.post("/v1/chat/completions", json=chat(messages=[{"role": "user", "content": ask}]))
+
+    assert [None, "call-7"] == [call["tag"] for call in provider.calls()]
 
 
 def test_the_tally_since_an_id(provider: DemoProviderServer, http: httpx.Client) -> None:

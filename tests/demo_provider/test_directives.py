@@ -34,6 +34,7 @@ from scalix_callbacks.demo_provider.script import (
         ("[demo delay=2 hang]", Script(delay_before_s=2, hang=True)),
         ("[demo hang=off garbage=on usage=on]", Script(garbage=True)),
         ("[demo finish=content_filter]", Script(finish_reason=FinishReason.CONTENT_FILTER)),
+        ("[demo tag=call-7:attempt-1]", Script(tag="call-7:attempt-1")),
         ("[demo tool=get_weather]", Script(tool_calls=(ToolCall("get_weather"),))),
         (
             "[demo prompt_tokens=9 completion_tokens=8 cached_tokens=7 reasoning_tokens=6]",
@@ -62,6 +63,7 @@ def test_a_message_may_hold_a_script(text: str, expected: Script | None) -> None
         ("[demo delay_per_token=1e9]", "delay_per_token needs a number"),
         ("[demo usage=maybe]", "usage is on or off"),
         ("[demo finish=tired]", "finish_reason must be one of"),
+        ("[demo tag=]", "tag needs up to 100"),
         ("[demo tool=]", "tool needs the name of a function"),
         ("[demo fail=503", "must end with ]"),
         ("[demo " + " " * 600 + "]", "must end with ] within 500 characters"),

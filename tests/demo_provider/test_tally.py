@@ -20,6 +20,7 @@ def billed(prompt_tokens: int = 1, completion_tokens: int = 2, outcome: Outcome 
         request_keys=(),
         header_names=(),
         reported_usage=None,
+        tag=None,
     )
 
 

@@ -152,7 +152,7 @@ OLD_RECORD = """
         completion_tokens, price_nano_usd, requests_counted, outcome, attempt, stream, estimated, windows
     ) VALUES (
         :call_id, 'r', :at, 'ada', :tier, 'chat', 'gpt-4.1', :model, 5,
-        7, :price, 1, 'ok', 1, false, false, '{}'
+        7, :price, 1, :outcome, 1, false, false, '{}'
     )
 """
 
@@ -178,9 +178,10 @@ def test_an_older_database_keeps_its_data(engine: Engine, older: str) -> None:
                 "tier": "pro",
                 "model": "gpt-4.1",
                 "price": 9,
+                "outcome": "ok" if number else "abandoned",
             }
             connection.execute(text(OLD_RECORD), row)
-            odd = row | {"call_id": f"d{number}", "tier": None, "model": None, "price": None}
+            odd = row | {"call_id": f"d{number}", "tier": None, "model": None, "price": None, "outcome": "ok"}
             connection.execute(text(OLD_RECORD), odd)
     assert "behind" == schema_state(engine)
     migrate(engine)

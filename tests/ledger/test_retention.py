@@ -1,7 +1,7 @@
 """Old records go, in small batches; what they added up to stays in the audit log."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
@@ -16,7 +16,14 @@ def fill(engine: Engine, clock: Clock) -> UsageRecords:
     """One record for each of the last ten days."""
     records = UsageRecords(engine)
     of_day = [
-        replace(RECORD, call_id=f"c{i}", at=clock() - timedelta(days=i), prompt_tokens=i, price_nano_usd=i)
+        replace(
+            RECORD,
+            call_id=f"c{i}",
+            at=clock() - timedelta(days=i),
+            prompt_tokens=i,
+            price_nano_usd=i,
+            provider_cost_nano_usd=0,
+        )
         for i in range(10)
     ]
     records.insert([(each.to_json(), False) for each in of_day])
@@ -55,3 +62,17 @@ def test_without_a_limit_everything_is_kept(migrated: Engine, clock: Clock) -> N
 
     assert 0 == Retention(migrated, None, now=clock).clean()
     assert 10 == len(records.page()[0])
+
+
+def test_records_that_could_not_be_kept_go_too(migrated: Engine) -> None:
+    """At the same age; the log says how many."""
+    now = datetime.now(UTC)
+    UsageRecords(migrated).insert([({"call_id": "c0", "user_id": "ada"}, False)])
+    removed = []
+    for days in (30, 32, 33):
+        later = now + timedelta(days=days)
+        removed.append(Retention(migrated, 31, now=lambda later=later: later).clean())
+    entries, _ = AuditLog(migrated).page()
+
+    assert [0, 1, 0] == removed
+    assert [(0, 1)] == [(entry["details"]["records"], entry["details"]["rejects"]) for entry in entries]

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -20,33 +21,16 @@ from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.ledger.database import DatabaseError, reading, writing
 from scalix_callbacks.ledger.schema import usage_records, usage_rejects
 from scalix_callbacks.ledger.usage_records import MAX_REJECT_CHARS, InvalidCursor, UsageRecords
+from scalix_callbacks.ledger.usage_sums import Span, UsageSums
+from tests.records import NOON, call_record
 
-NOON = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
-RECORD = CallRecord(
-    call_id="c1",
-    request_id="r1",
+RECORD = call_record(
     client_request_id="app-7:attempt-2",
-    at=NOON,
-    user_id="ada",
-    tier="pro",
-    endpoint=Endpoint.CHAT,
-    model_requested="gpt-4.1",
-    model_used="gpt-4.1",
-    provider="openai",
-    prompt_tokens=12,
-    completion_tokens=34,
     cached_tokens=0,
-    reasoning_tokens=None,
     provider_cost_nano_usd=1_234_567,
     price_nano_usd=0,
-    requests_counted=1,
-    outcome=Outcome.OK,
-    error_category=None,
-    duration_ms=900,
-    time_to_first_token_ms=None,
     attempt=2,
     stream=True,
-    estimated=False,
     windows={"requests:3600": 1_896_087_600_000},
 )
 EVERYTHING = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -225,6 +209,21 @@ def test_the_one_given_up_does_not_come_back(records: UsageRecords) -> None:
         records.insert(batch)
 
         assert [late] == records.page()[0]
+
+
+@pytest.mark.parametrize("counts", [0, 1])
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_in_whatever_order_the_same_is_kept(
+    migrated: Engine, records: UsageRecords, order: tuple[int, ...], counts: int
+) -> None:
+    """A call given up, as its worker hands it in itself, and as Redis then tells it; the sums go along."""
+    given_up = record("a", outcome=Outcome.ABANDONED, requests_counted=0)
+    versions = [(given_up, False), (record("a"), True), (record("a", requests_counted=counts), True)]
+    inserted = sum(records.insert([versions[number]]) for number in (*order, *order))
+    total = UsageSums(migrated).total(Span())
+
+    assert [record("a", requests_counted=counts)] == records.page()[0]
+    assert (1, 1, counts) == (inserted, total.ok, total.requests)
 
 
 def test_a_late_record_without_one_given_up_is_new(records: UsageRecords) -> None:

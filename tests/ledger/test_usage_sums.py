@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import fields, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -14,41 +14,15 @@ from sqlalchemy import Engine, delete, event, select, text, update
 
 from scalix_callbacks.core.errors import ErrorCategory
 from scalix_callbacks.core.record import CallRecord, Outcome
-from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.usage_sums import Sums
 from scalix_callbacks.ledger.database import reading, writing
 from scalix_callbacks.ledger.schema import usage_daily, usage_records
 from scalix_callbacks.ledger.usage_records import InvalidCursor, UsageRecords
 from scalix_callbacks.ledger.usage_rollup import KEY, move_user
 from scalix_callbacks.ledger.usage_sums import Group, Span, UsageSums
+from tests.records import NOON, call_record
 
-NOON = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
-RECORD = CallRecord(
-    call_id="c1",
-    request_id="r1",
-    client_request_id=None,
-    at=NOON,
-    user_id="ada",
-    tier="pro",
-    endpoint=Endpoint.CHAT,
-    model_requested="gpt-4.1",
-    model_used="gpt-4.1",
-    provider="openai",
-    prompt_tokens=12,
-    completion_tokens=34,
-    cached_tokens=2,
-    reasoning_tokens=None,
-    provider_cost_nano_usd=1_000,
-    price_nano_usd=2_000,
-    requests_counted=1,
-    outcome=Outcome.OK,
-    error_category=None,
-    duration_ms=900,
-    time_to_first_token_ms=None,
-    attempt=1,
-    stream=False,
-    estimated=False,
-)
+RECORD = call_record(cached_tokens=2)
 EVERYTHING = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 ALL = Span()
 

@@ -79,12 +79,27 @@ def test_a_cost_is_kept_to_the_nano_dollar(workplace: Workplace) -> None:
     assert ("1.500000001", 0, 0) == (told["cost_today"], told["requests_today"], told["tokens_today"])
 
 
-def test_a_cost_is_that_of_litellms_map(workplace: Workplace) -> None:
-    """By a public name as well as by LiteLLM's; what it does not know is None."""
+def test_a_cost_is_that_of_the_price_table(workplace: Workplace) -> None:
+    """What users pay by the YAML, to the nano-dollar."""
     calculator = CostCalculator(workplace)
-    cost = calculator.calculate_cost("gpt-4.1", {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000})
+    used = {
+        "prompt_tokens": 1_000,
+        "completion_tokens": 500,
+        "prompt_tokens_details": {"cached_tokens": 200},
+    }
 
-    assert cost is not None and Decimal(1) < cost < Decimal(100)
+    assert [Decimal("0.0057"), Decimal("0.045"), Decimal(0)] == [
+        calculator.calculate_cost(model, used) for model in ("gpt-4.1", "gpt-4", "free-gemini-flash")
+    ]
+
+
+def test_a_cost_without_a_price_is_that_of_litellms_map(workplace: Workplace) -> None:
+    """What neither knows is None."""
+    calculator = CostCalculator(workplace)
+    used = {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}
+    cost = calculator.calculate_cost("text-embedding-3-small", used)
+
+    assert cost is not None and Decimal("0.01") < cost < Decimal(1)
     assert None is calculator.calculate_cost("nobody/knows", USAGE)
 
 

@@ -5,11 +5,13 @@ from types import SimpleNamespace
 import litellm
 import openai
 import pytest
+from litellm.exceptions import LiteLLMUnknownProvider
 from litellm.proxy._types import UserAPIKeyAuth
 
 from scalix_callbacks.core.call import CURRENT_CALL, Call
 from scalix_callbacks.core.catalogue import Catalogue
 from scalix_callbacks.core.errors import ErrorCategory
+from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.proxy.callbacks import ScalixCallbacks
 from scalix_callbacks.proxy.categories import category_of
 from scalix_callbacks.proxy.errors import ScalixProxyError
@@ -49,6 +51,26 @@ async def test_the_providers_words_are_taken_out_of_the_exception(hooks, call):
 
     assert "the provider's words" not in f"{error} {error.message} {error.args}"
     assert 502 == error.status_code
+
+
+@pytest.mark.parametrize(
+    ("raise_", "category"),
+    [
+        (lambda: litellm.NotFoundError("no", "m", "gemini"), ErrorCategory.MODEL_UNAVAILABLE),
+        (lambda: LiteLLMUnknownProvider("m", "x"), ErrorCategory.INVALID_REQUEST),
+    ],
+)
+async def test_a_chat_model_makes_no_embeddings(hooks, call, raise_, category):
+    """It is there and may be used: that it is unknown is not what its user should read."""
+    call.endpoint = Endpoint.EMBEDDINGS
+    await hooks.async_post_call_failure_hook({}, raise_(), USER)
+    told = call.failure
+    call.endpoint = Endpoint.CHAT
+    await hooks.async_post_call_failure_hook({}, raise_(), USER)
+
+    assert (category, "model", False) == (told.category, told.param, told.is_retryable)
+    assert "embeddings" in told.message
+    assert "embeddings" not in call.failure.message
 
 
 @pytest.mark.parametrize(

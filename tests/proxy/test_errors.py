@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import aiohttp.http_exceptions
 import fastapi
 import httpx
 import litellm
@@ -99,6 +100,37 @@ def test_every_exception_class_of_litellm_has_a_category(cls: type[BaseException
     is_decided = categorise(bare(cls)) is not C.INTERNAL
 
     assert (cls.__name__ not in NOT_ON_A_CALLERS_WAY) is is_decided
+
+
+OURS_OR_THE_OPERATORS_MISTAKE = {
+    *("InvalidURL", "UnsupportedProtocol", "InvalidUrlClientError", "NonHttpUrlClientError"),  # an address
+    *("CookieConflict", "LocalProtocolError"),  # what we would send
+    *(
+        "StreamError",
+        "StreamClosed",
+        "StreamConsumed",
+        "RequestNotRead",
+        "ResponseNotRead",
+    ),  # misuse of httpx
+    *("WSMessageTypeError", "WebSocketError"),  # LiteLLM reaches no model of ours by one
+}
+TRANSPORTS = sorted(
+    {
+        cls
+        for module in (httpx._exceptions, aiohttp.client_exceptions, aiohttp.http_exceptions)
+        for cls in exceptions_of(module)
+        if issubclass(cls, Exception)
+    },
+    key=str,
+)
+
+
+@pytest.mark.parametrize("cls", TRANSPORTS, ids=lambda c: f"{c.__module__}.{c.__name__}")
+def test_every_exception_class_of_the_transports_has_a_category(cls: type[BaseException]) -> None:
+    """Those beneath the SDKs reach us as causes, or as they are where LiteLLM calls by itself."""
+    is_decided = categorise(bare(cls)) is not C.INTERNAL
+
+    assert (cls.__name__ not in OURS_OR_THE_OPERATORS_MISTAKE) is is_decided
 
 
 def test_the_walk_finds_the_classes() -> None:
@@ -254,6 +286,15 @@ async def test_a_provider_that_cannot_be_reached_is_a_network_error(name: str, a
 async def test_a_request_litellm_cannot_translate_is_the_callers_error(request_: dict[str, Any]) -> None:
     """LiteLLM makes an APIConnectionError with status 500 of most of these."""
     assert C.INVALID_REQUEST is categorise(await failure("anthropic", "http://127.0.0.1:9", **request_))
+
+
+@pytest.mark.parametrize("name", [name for name in PROVIDERS if name != "ollama"])
+async def test_so_it_is_whichever_provider_it_was_for(name: str) -> None:
+    """Azure's translation fails as an APIError with status 500; Ollama is sent the message as it is."""
+    image = {"role": "user", "content": [{"type": "image_url"}]}
+    error = await failure(name, "http://127.0.0.1:9", messages=[image])
+
+    assert C.INVALID_REQUEST is categorise(error)
 
 
 async def test_the_providers_wait_is_passed_on() -> None:

@@ -37,6 +37,13 @@ FORCED_GENERAL = {
 }
 
 
+def test_a_cache_of_litellms_own_is_left_out() -> None:
+    """It would give every user's answers to every other."""
+    config = with_pack({"litellm_settings": {"cache": True, "cache_params": {"type": "local"}}})
+
+    assert set() == config["litellm_settings"].keys() & {"cache", "cache_params"}
+
+
 def test_a_plain_configuration_gets_all_the_pack_needs() -> None:
     """One that names models alone, as written for plain LiteLLM."""
     expected = {
@@ -98,7 +105,7 @@ def test_everything_else_stays_the_users() -> None:
     """Defaults yield to what is written; sections we do not know are passed on."""
     config = {
         "model_list": [MODEL],
-        "litellm_settings": {"drop_params": False, "num_retries": 0, "cache": True},
+        "litellm_settings": {"drop_params": False, "num_retries": 0, "telemetry": True},
         "general_settings": {"max_in_flight_requests_per_worker": 5},
         "router_settings": {"fallbacks": [{"a": ["b"]}]},
         "scalix": {"tiers": {}},
@@ -106,9 +113,8 @@ def test_everything_else_stays_the_users() -> None:
     }
     merged = with_pack(config)
 
-    assert {"drop_params": False, "num_retries": 0, "cache": True, "request_timeout": 600}.items() <= merged[
-        "litellm_settings"
-    ].items()
+    expected = {"drop_params": False, "num_retries": 0, "telemetry": True, "request_timeout": 600}
+    assert expected.items() <= merged["litellm_settings"].items()
     assert {**FORCED_GENERAL, "max_in_flight_requests_per_worker": 5} == merged["general_settings"]
     assert all(config[name] == merged[name] for name in ("model_list", "router_settings", "scalix", "x"))
 
@@ -195,3 +201,30 @@ async def test_litellm_reads_every_file_through_the_pack(tmp_path: Path) -> None
 def test_litellm_still_reads_files_where_the_pack_listens() -> None:
     """The name is private to LiteLLM: an upgrade may move it."""
     assert callable(ProxyConfig._get_config_from_file)
+
+
+@pytest.mark.parametrize("theirs", [None, ["otel"], ["langfuse"]])
+def test_spans_are_exported_without_messages(theirs: list[str] | None) -> None:
+    """By the setting or by the YAML; our callback is loaded first, so that what they tell is bounded."""
+    merged = with_pack({"litellm_settings": {"callbacks": theirs}}, exports_spans=theirs != ["otel"])
+
+    litellm = merged["litellm_settings"]
+    assert (CALLBACK, "otel", 1) == (
+        litellm["callbacks"][0],
+        litellm["callbacks"][-1],
+        litellm["callbacks"].count("otel"),
+    )
+    assert litellm["turn_off_message_logging"] is True
+
+
+def test_by_default_no_spans_are_exported() -> None:
+    """And other loggers of the operator's are as they were."""
+    litellm = with_pack({"litellm_settings": {"callbacks": ["langfuse"]}})["litellm_settings"]
+
+    assert [CALLBACK, "langfuse"] == litellm["callbacks"]
+    assert "turn_off_message_logging" not in litellm
+
+
+def test_litellm_prints_no_bodies() -> None:
+    """Whatever a configuration written for plain LiteLLM asks for."""
+    assert with_pack({"litellm_settings": {"set_verbose": True}})["litellm_settings"]["set_verbose"] is False

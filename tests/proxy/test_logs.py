@@ -160,8 +160,8 @@ def test_litellm_is_silent_below_warning(logger: logging.Logger) -> None:
 
 
 @every_litellm_logger
-def test_debug_mode_shows_everything_but_secrets(logger: logging.Logger) -> None:
-    """A developer sees prompts and answers; keys stay masked even then."""
+def test_debug_mode_shows_more_lines_and_no_bodies(logger: logging.Logger) -> None:
+    """A developer sees what LiteLLM does; prompts, answers and keys stay out of the log even then."""
     start(is_debug=True)
     out = listen(logger)
 
@@ -169,9 +169,8 @@ def test_debug_mode_shows_everything_but_secrets(logger: logging.Logger) -> None
     logger.error("failed", exc_info=provider_error())
 
     shown = out.getvalue()
-    assert f"DEBUG sent {PROMPT} with [redacted]\n" in shown
-    assert PROVIDER in shown
-    assert SECRET not in shown
+    assert "DEBUG sent <str> with <str>\n" in shown
+    assert [] == [canary for canary in (PROMPT, PROVIDER, SECRET) if canary in shown]
 
 
 @pytest.mark.parametrize("name", ["asyncio", "root", "httpx", "some.library"])
@@ -297,7 +296,7 @@ def test_a_failing_redactor_costs_the_text_and_nothing_else() -> None:
     def broken(text: str) -> str:
         raise ValueError(text)
 
-    logging.setLogRecordFactory(SafeRecords(logging.LogRecord, broken, is_full=False))
+    logging.setLogRecordFactory(SafeRecords(logging.LogRecord, broken))
     logger = logging.getLogger("scalix.calls")
     out = listen(logger)
 

@@ -3,12 +3,14 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
 
 import litellm
 import pytest
+from litellm.exceptions import MidStreamFallbackError
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.litellm_logging import Logging
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
@@ -17,18 +19,26 @@ from litellm.proxy import hooks
 from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.hooks import ResponsesIDSecurity
 from litellm.proxy.hooks.model_max_budget_limiter import PROXY_VirtualKeyModelMaxBudgetLimiter
+from litellm.responses.streaming_iterator import BaseResponsesAPIStreamingIterator
 from litellm.router import Router
+from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices, Usage
+from openai import AsyncOpenAI
 from pydantic import BaseModel
 
 from scalix_callbacks.core.call import CURRENT_CALL, Call
 from scalix_callbacks.core.caller import OPERATOR, Caller, Role
+from scalix_callbacks.demo_provider.testing import DemoProviderServer
 from scalix_callbacks.proxy.repairs import (
     answer_cost,
     correlation,
     deployment_usage,
+    empty_streams,
+    last_pause,
     response_ids,
+    stream_failures,
     stream_models,
     success_log,
+    text_streams,
     unused_hooks,
     zero_cost,
 )
@@ -38,10 +48,15 @@ PATCHED = (
     (Logging, "_restore_correlation_context"),
     (Logging, "_restore_correlation_context_if_unclaimed"),
     (Logging, "async_success_handler"),
+    (Logging, "dispatch_failure_handlers"),
+    (BaseResponsesAPIStreamingIterator, "_handle_failure"),
+    (Router, "deployment_callback_on_failure"),
     (Logging, "_record_zero_cost_diagnostic"),
     (Logging, "response_cost_calculator"),
     (Logging, "_response_cost_calculator"),
     (Router, "_increment_deployment_usage"),
+    (Router, "_acompletion_streaming_iterator"),
+    (Router, "_time_to_sleep_before_retry"),
     (ResponsesIDSecurity, "async_post_call_streaming_iterator_hook"),
 )
 
@@ -275,6 +290,159 @@ async def test_only_streams_with_ids_are_looked_at(route: str | None, is_looked_
     assert is_looked_at == (hooked is not response)
     assert ["chunk"] == [chunk async for chunk in hooked]
     assert UserAPIKeyAuth.model_fields.keys() >= {"request_route"}
+
+
+def chunk(**fields: Any) -> ModelResponseStream:
+    """One of a chat's stream: a word, why it ends, or its usage."""
+    usage, finish = fields.pop("usage", None), fields.pop("finish", None)
+    made = ModelResponseStream(choices=[StreamingChoices(delta=Delta(**fields), finish_reason=finish)])
+    if usage is not None:
+        made.usage = usage  # type: ignore[attr-defined]  # as LiteLLM sets it
+    return made
+
+
+class Chunks:
+    """A deployment's stream, as far as it matters."""
+
+    model, custom_llm_provider = "m", "openai"
+
+    def __init__(self, *chunks: ModelResponseStream) -> None:
+        self.chunks = list(chunks)
+        self._left = iter(chunks)
+
+    async def __anext__(self) -> ModelResponseStream:
+        for chunk in self._left:
+            return chunk
+        raise StopAsyncIteration
+
+
+ROLE, WORD, STOP = chunk(role="assistant"), chunk(content="Hi"), chunk(finish="stop")
+USAGE = Usage(prompt_tokens=3, completion_tokens=0, total_tokens=3)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        (ROLE, WORD, WORD, STOP),
+        (ROLE, STOP, chunk(usage=USAGE)),
+        (ROLE, chunk(finish="content_filter")),
+        (chunk(reasoning_content="Hm"), STOP),
+    ],
+)
+async def test_an_answer_comes_through_as_it_is(chunks: tuple[ModelResponseStream, ...]) -> None:
+    """Also one of no word, where its provider says that it is one, or why."""
+    assert list(chunks) == [each async for each in empty_streams.Checked(Chunks(*chunks))]
+
+
+@pytest.mark.parametrize("chunks", [(), (STOP,), (ROLE, STOP), (ROLE,)])
+async def test_a_stream_without_an_answer_is_a_failure(chunks: tuple[ModelResponseStream, ...]) -> None:
+    """Its end is not told: another model may answer behind it."""
+    told = []
+    with pytest.raises(MidStreamFallbackError) as failure:
+        async for each in empty_streams.Checked(Chunks(*chunks)):
+            told.append(each)
+
+    assert STOP not in told
+    assert failure.value.is_pre_first_chunk
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_another_model_answers_after_garbage(is_mended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where LiteLLM asks it by itself, as with OpenAI's SDK, the mend can go."""
+    monkeypatch.setenv("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", "true")  # as our launcher does
+    if is_mended:
+        empty_streams.install()
+    with DemoProviderServer() as provider:
+        provider.script(model="first", garbage=True)
+        served = {"api_base": provider.base_url, "api_key": "k"}
+        names = ("first", "second")
+        models = [
+            {"model_name": name, "litellm_params": {"model": f"openai/{name}", **served}} for name in names
+        ]
+        router = Router(model_list=models, fallbacks=[{"first": ["second"]}], num_retries=0)
+        stream = await router.acompletion(
+            "first", [{"role": "user", "content": "Hi"}], stream=True, max_tokens=3
+        )
+        words = [each.choices[0].delta.content async for each in stream]
+        asked = [call["model"] for call in provider.calls()]
+
+    assert (["first", "second"] if is_mended else ["first"]) == asked
+    assert is_mended == any(words)
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_a_stream_of_text_fails_while_it_is_begun(is_mended: bool) -> None:
+    """Where the router can still ask another model. Once LiteLLM fails there by itself, the mend can go."""
+    begin = text_streams.atext_completion if is_mended else text_streams._original
+    with DemoProviderServer() as provider:
+        async with AsyncOpenAI(base_url=provider.base_url, api_key="k", max_retries=0) as client:
+            provider.script(status=500)
+            if is_mended:
+                with pytest.raises(litellm.InternalServerError):
+                    await begin(model="openai/m", prompt="Hi", stream=True, client=client)
+                return
+            stream = await begin(model="openai/m", prompt="Hi", stream=True, client=client)
+            asked = provider.calls()
+            with pytest.raises(litellm.InternalServerError):
+                await anext(stream)
+
+    assert [] == asked
+
+
+class Now:
+    """An executor that does not wait for its turn."""
+
+    def submit(self, work: Callable[..., Any], *args: Any) -> None:
+        work(*args)
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_a_failure_of_a_stream_is_counted_against_who_failed(
+    is_mended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where LiteLLM does not count it against the next one, which is asked by then, the mend can go."""
+    if is_mended:
+        stream_failures.install()
+    params = {"model": "openai/m", "api_key": "k"}
+    names = ("failed", "next")
+    listed = [{"model_name": name, "litellm_params": params, "model_info": {"id": name}} for name in names]
+    router = Router(model_list=[*listed, *({**each, "model_info": {"id": "well"}} for each in listed)])
+    monkeypatch.setattr(litellm, "failure_callback", [router.deployment_callback_on_failure])
+    monkeypatch.setattr("litellm.litellm_core_utils.litellm_logging.executor", Now())
+    logging = Logging("m", [], True, "acompletion", datetime.now(), "c", "f")
+    logging.model_call_details["litellm_params"] = {"model_info": {"id": "failed"}, "acompletion": True}
+    error = litellm.AuthenticationError("no", "gemini", "m")
+    later = logging.dispatch_failure_handlers(error, "", prefer_async_handlers=True)
+    logging.model_call_details["litellm_params"] = {"model_info": {"id": "next"}, "acompletion": True}
+    await later
+    resting = await router.cooldown_cache.async_get_active_cooldowns([*names, "well"], None)
+
+    assert ["failed" if is_mended else "next"] == [name for name, _ in resting]
+
+
+async def test_litellm_pauses_after_the_last_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it no longer asks how long, with no retry left, the mend can go."""
+    left = []
+
+    def noted(self: Router, e: Exception, remaining_retries: int, **about: Any) -> float:
+        left.append(remaining_retries)
+        return 0
+
+    monkeypatch.setattr(Router, "_time_to_sleep_before_retry", noted)
+    params = {"model": "openai/m", "api_key": "k", "mock_response": "litellm.InternalServerError"}
+    router = Router(model_list=[{"model_name": "m", "litellm_params": params}], num_retries=1)
+    with pytest.raises(litellm.InternalServerError):
+        await router.acompletion("m", [{"role": "user", "content": "Hi"}])
+
+    assert [1, 0] == left
+
+
+def test_only_the_pause_after_the_last_retry_is_left_out() -> None:
+    """LiteLLM's own half second and more before each retry stays."""
+    pause, router = last_pause._time_to_sleep_before_retry, Router(model_list=[])
+
+    assert 0 == pause(router, ValueError(), 0, num_retries=2)
+    assert 0.5 <= pause(router, ValueError(), 2, num_retries=2)
 
 
 @pytest.fixture

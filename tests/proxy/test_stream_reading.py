@@ -41,6 +41,16 @@ def test_what_is_reported_is_what_was_used():
     assert Used(7, 2) == reading.usage(99)
 
 
+def test_the_first_chunk_is_the_first_that_says_something():
+    """An empty one may be of a model that failed behind it: another one answers."""
+    reading = StreamReading()
+    chunks = [chunk(), chunk("Hello"), chunk(" there"), chunk(usage=REPORT)]
+    for each in chunks:
+        reading.take(each)
+
+    assert chunks[1] is reading.first
+
+
 def test_usage_beside_text_is_taken_off():
     """Clients read one chunk with usage."""
     reading = StreamReading()

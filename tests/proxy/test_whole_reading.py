@@ -14,7 +14,7 @@ from litellm.types.utils import (
 )
 
 from scalix_callbacks.core.usage import Usage
-from scalix_callbacks.proxy.whole_reading import tell_estimated, usage_of
+from scalix_callbacks.proxy.whole_reading import is_answer, tell_estimated, usage_of
 
 ZEROS = litellm.Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
 SAID = "word " * 100
@@ -86,3 +86,53 @@ def test_an_estimate_is_told_in_the_place_of_zeros():
         answer.usage.total_tokens,
     )
     assert {"input_tokens": 3, "output_tokens": 4} == message["usage"]
+
+
+TOLD = litellm.Usage(prompt_tokens=7, completion_tokens=0, total_tokens=7)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        chat(Message(content="Hello")),
+        chat(Message(content=""), TOLD),
+        litellm.ModelResponse(choices=[Choices(message=Message(content=""), finish_reason="content_filter")]),
+        TextCompletionResponse(choices=[TextChoices(text="Hello")]),
+        responses([{"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}]),
+        {"type": "message", "content": [{"type": "text", "text": "Hello"}]},
+        {"type": "message", "content": [], "usage": {"input_tokens": 7, "output_tokens": 0}},
+        {"type": "message", "content": [], "stop_reason": "refusal"},
+    ],
+)
+def test_an_answer_is_one(answer):
+    """A word, why there is none, or that something was used for it."""
+    assert is_answer(answer)
+
+
+def failed() -> ResponsesAPIResponse:
+    said = responses([{"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}])
+    said.error = {"code": "server_error", "message": "no"}
+    return said
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        chat(Message(content="")),
+        chat(Message(content=None)),
+        litellm.ModelResponse(choices=[]),
+        TextCompletionResponse(choices=[TextChoices(text="")]),
+        responses([]),
+        responses([{"type": "message", "content": []}]),
+        failed(),
+        {},
+        {"result": "Hello"},
+        {"content": "Hello", "usage": {"input_tokens": 7, "output_tokens": 2}},
+        {"type": "message", "content": []},
+        {"type": "message", "content": [], "stop_reason": "end_turn"},
+        {"type": "error", "error": {"message": "no"}},
+    ],
+)
+def test_whatever_json_a_provider_sends_is_none(answer):
+    """LiteLLM makes an answer of each of these."""
+    assert not is_answer(answer)

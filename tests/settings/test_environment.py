@@ -58,14 +58,42 @@ WRONG = [
         "LITELLM_MAX_WORKERS: '0' must be a whole number from 1 to 64. Correct it.",
     ),
     (
+        {"SCALIX_CACHE_MB": "31"},
+        "SCALIX_CACHE_MB: too little. Write 32 or more, or 0 to cache no answers.",
+    ),
+    (
         {"LITELLM_HOST": "http://localhost"},
         "LITELLM_HOST: 'http://localhost' is no address to listen on. Write e.g. 127.0.0.1 or 0.0.0.0.",
     ),
-    (
-        {"REDIS_URL": "localhost:6379"},
-        "REDIS_URL: must begin with redis://, rediss:// or unix://. Correct it.",
+    *(
+        (
+            {"REDIS_URL": url},
+            "REDIS_URL: must begin with redis://, rediss:// or unix://, with redis+cluster:// for a cluster,"
+            " or with redis+sentinel:// for Sentinels. Correct it.",
+        )
+        for url in ("localhost:6379", "redis://")
     ),
-    ({"REDIS_URL": "redis://"}, "REDIS_URL: must begin with redis://, rediss:// or unix://. Correct it."),
+    *(
+        (
+            {"REDIS_URL": f"redis+cluster://{places}"},
+            "REDIS_URL: a host or port of it is none. Write e.g."
+            " redis+cluster://host-1:6379,host-2:6379,host-3:6379.",
+        )
+        for places in ("", "a,,b", "a:x", "a:0", "user:secret-word@")
+    ),
+    (
+        {"REDIS_URL": "redis+cluster://a,b/3"},
+        "REDIS_URL: a cluster has database 0 alone. Take off what stands behind the hosts.",
+    ),
+    (
+        {"REDIS_URL": "redis+sentinel://a,b"},
+        "REDIS_URL: must end with the name by which Sentinel knows the master. Write e.g."
+        " redis+sentinel://host-1:26379,host-2:26379,host-3:26379/mymaster.",
+    ),
+    (
+        {"REDIS_CLUSTER_NODES": '[{"host": "a", "port": 6379}]'},
+        "REDIS_CLUSTER_NODES: only LiteLLM reads it. Write REDIS_URL=redis+cluster://host:port,host:port.",
+    ),
     (
         {"REDIS_URL": "redis://host:port/0"},
         "REDIS_URL: its host or port is none. Write e.g. redis://host:6379/0.",
@@ -89,12 +117,56 @@ WRONG = [
         "DEBUG_MODE: needs SCALIX_ENV=development, for its logs show too much. Set both or none.",
     ),
     (
+        {"SCALIX_ENV": "development", "LITELLM_HOST": "0.0.0.0"},
+        "SCALIX_ENV: development lets every caller simulate failures, and LITELLM_HOST '0.0.0.0' serves other"
+        " machines. Listen on 127.0.0.1, or set SCALIX_ENV=production.",
+    ),
+    (
+        {"SCALIX_TRACE_MB": "3"},
+        "SCALIX_TRACE_MB: too little. Write 4 or more, or 0 to keep no traces.",
+    ),
+    (
+        {"SCALIX_TRACE_PERCENT": "101"},
+        "SCALIX_TRACE_PERCENT: '101' must be a whole number from 0 to 100. Correct it.",
+    ),
+    (
+        {"SCALIX_OTEL": "true"},
+        "SCALIX_OTEL: OTEL_EXPORTER_OTLP_ENDPOINT must say where spans go, e.g. http://127.0.0.1:4318."
+        " Set it, or leave SCALIX_OTEL out.",
+    ),
+    (
+        {
+            "SCALIX_OTEL": "true",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://h:4318",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        },
+        "OTEL_EXPORTER_OTLP_PROTOCOL: spans go by http/protobuf alone. Leave it out.",
+    ),
+    (
         {"LITELLM_LOG_LEVEL": "loud"},
         "LITELLM_LOG_LEVEL: 'LOUD' is unknown. Write one of DEBUG, INFO, WARNING, ERROR.",
     ),
     (
         {"SCALIX_MAX_BODY_MB": "0"},
         "SCALIX_MAX_BODY_MB: '0' must be a whole number from 1 to 100. Correct it.",
+    ),
+    (
+        {"SCALIX_TRUSTED_PROXIES": "10.0.0.0/8, 10.0.0.1/8"},
+        "SCALIX_TRUSTED_PROXIES: '10.0.0.1/8' is no network. Write e.g. 10.0.0.0/8, with commas between"
+        " several.",
+    ),
+    (
+        {"SCALIX_TRUSTED_PROXIES": ",".join(["10.0.0.1"] * 65)},
+        "SCALIX_TRUSTED_PROXIES: holds more than 64 networks. Write fewer, wider ones.",
+    ),
+    (
+        {"SCALIX_METRICS_NETWORKS": "10.0.0.1/8"},
+        "SCALIX_METRICS_NETWORKS: '10.0.0.1/8' is no network. Write e.g. 10.0.0.0/8, with commas between"
+        " several.",
+    ),
+    (
+        {"SCALIX_ALERT_WEBHOOK": "hooks.example.com/s3cret"},
+        "SCALIX_ALERT_WEBHOOK: is no web address. Write e.g. https://hooks.example.com/services/…",
     ),
     (
         {"SCALIX_RETENTION_DAYS": "30"},
@@ -230,3 +302,35 @@ def test_records_are_kept_for_a_time_or_for_good(told: str | None, days: int | N
     environ = {"LITELLM_MASTER_KEY": KEY} | ({} if told is None else {"SCALIX_RETENTION_DAYS": told})
 
     assert days == read_environment(environ).retention_days
+
+
+def test_trusted_proxies_are_networks() -> None:
+    """One address is a network of one; unset, nobody is trusted."""
+    environ = {"LITELLM_MASTER_KEY": KEY, "SCALIX_TRUSTED_PROXIES": "10.0.0.0/8, 127.0.0.1,,fd00::/8"}
+
+    assert ["10.0.0.0/8", "127.0.0.1/32", "fd00::/8"] == [
+        str(network) for network in read_environment(environ).trusted_proxies
+    ]
+    assert () == read_environment({"LITELLM_MASTER_KEY": KEY}).trusted_proxies
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
+def test_a_developer_serves_this_machine(host: str) -> None:
+    """However it is named."""
+    assert read_environment({"SCALIX_ENV": "development", "LITELLM_HOST": host}).is_development
+
+
+def test_where_lines_of_calls_go() -> None:
+    """Into the log, nowhere, or into a file of their own."""
+    read = [read_environment({"SCALIX_ACCESS_LOG": value}) for value in ("", "off", "/var/log/calls.log")]
+
+    assert [(True, None), (False, None), (True, Path("/var/log/calls.log"))] == [
+        (each.writes_access_log, each.access_log) for each in read
+    ]
+
+
+def test_spans_are_exported_where_an_address_is_set() -> None:
+    """By default none are."""
+    on = {"SCALIX_OTEL": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+
+    assert [False, True] == [read_environment({}).exports_spans, read_environment(on).exports_spans]

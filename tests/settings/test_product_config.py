@@ -84,9 +84,20 @@ def test_a_model_has_what_it_needs_from_one_variable() -> None:
     ]
 
 
+def test_a_blank_key_is_none() -> None:
+    """A line of the environment file that was never filled in makes no model ready."""
+    catalogue = load({"OPENROUTER_API_KEY": " \t"}, folder=DEFAULT_CONFIG.parent / "docs").catalogue
+
+    assert {"OPENROUTER_API_KEY"} == {
+        name for model in catalogue.models if model.name == "openrouter/*" for name in model.missing
+    }
+
+
 def test_every_key_is_one_that_litellm_reads() -> None:
     """LiteLLM ignores what it does not know; a typing error would go unseen."""
-    known_params = {*LiteLLM_Params.model_fields, "weight", "order", "api_version"}
+    # The last is a setting of its `completion`; tests/providers shows that it is heeded.
+    extra = {"weight", "order", "api_version", "additional_drop_params"}
+    known_params = {*LiteLLM_Params.model_fields, *extra}
     params = {key for entry in CONFIG["model_list"] for key in entry["litellm_params"]}
 
     assert set() == params - known_params

@@ -142,3 +142,20 @@ def test_any_configuration_has_its_secrets(config: dict[str, Any]) -> None:
 
     assert all(isinstance(secret, str) and secret for secret in found)
     Redactor(found)("a line")
+
+
+def test_the_webhooks_address_is_a_secret() -> None:
+    """Whoever knows it may write there."""
+    assert {"https://hooks.example.com/T0/s3cret"} == secrets(
+        {}, {"SCALIX_ALERT_WEBHOOK": " https://hooks.example.com/T0/s3cret "}
+    )
+
+
+def test_headers_of_spans_are_secret() -> None:
+    """Collectors are paid for with keys in them."""
+    environ = {
+        "OTEL_EXPORTER_OTLP_HEADERS": "api-key=Abc123,x-team= Def456",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "https://u:hunter22@h",
+    }
+
+    assert {"Abc123", "Def456", "hunter22"} == secrets({}, environ)

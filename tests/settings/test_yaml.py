@@ -176,6 +176,20 @@ WRONG = {
         f"{MODELS}router_settings: {{fallbacks: [{{gpt-4: [gpt-3]}}]}}",
         "router_settings.fallbacks[0].gpt-4: there is no model 'gpt-3' in model_list. Correct the name.",
     ),
+    "fallback to itself": (
+        f"{MODELS}router_settings: {{fallbacks: [{{gpt-4: [free-a, gpt-4]}}]}}",
+        "router_settings.fallbacks[0].gpt-4: gpt-4 falls back to itself. Remove it from its chain.",
+    ),
+    "default_fallbacks of litellm_settings": (
+        f"{MODELS}litellm_settings: {{default_fallbacks: [gpt-4]}}",
+        "litellm_settings.default_fallbacks: would lead callers out of their tier. Write a chain for each"
+        " model.",
+    ),
+    "content fallback out of the tier": (
+        f"{MODELS}router_settings: {{content_policy_fallbacks: [{{free-a: [gpt-4]}}]}}",
+        "content_policy_fallbacks: free-a falls back to gpt-4, which tier 'free' does not have although it"
+        " has free-a. Remove gpt-4 from the chain or add it to scalix.tiers.free.models.",
+    ),
     "fallback out of the tier": (
         f"{MODELS}router_settings: {{fallbacks: [{{free-a: [gpt-4]}}]}}",
         "fallbacks: free-a falls back to gpt-4, which tier 'free' does not have although it has free-a."
@@ -183,8 +197,8 @@ WRONG = {
     ),
     "context fallback out of the tier": (
         f"{MODELS}litellm_settings: {{context_window_fallbacks: [{{free-a: [gpt-4]}}]}}",
-        "fallbacks: free-a falls back to gpt-4, which tier 'free' does not have although it has free-a."
-        " Remove gpt-4 from the chain or add it to scalix.tiers.free.models.",
+        "context_window_fallbacks: free-a falls back to gpt-4, which tier 'free' does not have although it"
+        " has free-a. Remove gpt-4 from the chain or add it to scalix.tiers.free.models.",
     ),
     "alias": (
         f"{MODELS}router_settings: {{model_group_alias: {{x: nosuch}}}}",
@@ -220,6 +234,17 @@ WRONG = {
             "limits: [{amount: 1, unit: requests, window: 1h}, {amount: 2, unit: requests, window_s: 3600}]"
         ),
         f"{FREE}.limits[1]: there are two limits on requests in 3600 s. Remove one.",
+    ),
+    "two limits in shadow": (
+        tier(
+            "limits: [{amount: 1, unit: requests, window: 1h, shadow: true},"
+            " {amount: 2, unit: requests, window: 1h}, {amount: 3, unit: requests, window: 1h, shadow: true}]"
+        ),
+        f"{FREE}.limits[2]: there are two limits on requests in 3600 s in shadow. Remove one.",
+    ),
+    "shadow": (
+        tier("limits: [{amount: 1, unit: requests, window: 1h, shadow: 'yes'}]"),
+        f"{FREE}.limits[0].shadow: 'yes' must be true or false. Correct it.",
     ),
     "limit without unit": (
         tier("limits: [{amount: 1, window: 1h}]"),
@@ -298,11 +323,25 @@ WRONG = {
         tier("upgrade_url: 'https://[::1'"),
         f"{FREE}.upgrade_url: 'https://[::1' is no web address. Write e.g. https://example.com/pro.",
     ),
+    "cache": (
+        tier("cache: everybody"),
+        f"{FREE}.cache: 'everybody' is unknown. Write one of own, shared, off.",
+    ),
     "on_store_lost": (
         tier("on_store_lost: ignore"),
         f"{FREE}.on_store_lost: 'ignore' is unknown. Write one of refuse, admit.",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("off", "off"), ("'off'", "off"), ("shared", "shared"), ("own", "own")]
+)
+def test_a_tier_says_who_shares_its_answers(text: str, expected: str, tmp_path: Path) -> None:
+    """YAML's own reading of a bare `off` is meant as it stands there."""
+    found = load({}, config=written(tmp_path, tier(f"cache: {text}")), folder=tmp_path)
+
+    assert ("own", expected) == (DEFAULT_TIERS["free"].cache, found.tiers["free"].cache)
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -392,7 +431,7 @@ KEYS = (
     "model_list model_name litellm_params model api_key api_base model_info tier credential_list",
     "credential_name litellm_credential_name custom_llm_provider include router_settings fallbacks",
     "default_fallbacks model_group_alias general_settings master_key litellm_settings callbacks scalix tiers",
-    "free gold models limits amount unit window window_s features upgrade_to upgrade_url on_store_lost",
+    "free gold models limits amount unit window window_s features upgrade_to upgrade_url on_store_lost cache",
 )
 keys = st.sampled_from([key for line in KEYS for key in line.split()])
 junk = st.recursive(

@@ -20,6 +20,7 @@ def test_all_of_an_account_lies_in_one_slot(account: str, request: str, call: st
         keys.ended_key(shard, call),
         keys.leases_key(shard),
         keys.outbox_key(shard),
+        *keys.answers_keys(account),
     ]
 
     assert {f"{{s{shard:02}}}"} == {name[name.index("{") : name.index("}") + 1] for name in names}

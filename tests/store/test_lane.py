@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
+from scalix_callbacks.store import lane
 from scalix_callbacks.store.connection import Client, connect
 from scalix_callbacks.store.lane import MAX_SILENCES
 
@@ -52,6 +54,66 @@ async def test_a_lost_connection_is_opened_again(redis: Client) -> None:
     await redis.execute_command("CLIENT", "KILL", "ID", number)
 
     assert number != await _next_number(redis, number)
+
+
+async def test_a_connection_is_opened_also_when_nobody_waits_for_it_any_more(
+    redis: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a busy process that takes longer than one call has patience for; the next one finds it open."""
+    may_connect, begun = asyncio.Event(), 0
+    connect_as_ever = AbstractConnection.connect
+
+    async def slowly(connection: AbstractConnection) -> None:
+        nonlocal begun
+        begun += 1
+        await may_connect.wait()
+        await connect_as_ever(connection)  # type: ignore[no-untyped-call]  # redis-py's
+
+    monkeypatch.setattr(AbstractConnection, "connect", slowly)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await redis.lane.say("PING")
+    may_connect.set()
+
+    assert (b"PONG", 1) == (await redis.lane.say("PING"), begun)
+
+
+async def test_a_connection_that_is_not_taken_is_given_up(
+    redis: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way to Redis may be dead; the next call tries another one."""
+    connect_as_ever, never = AbstractConnection.connect, asyncio.Event()
+
+    async def waits(connection: AbstractConnection) -> None:
+        await never.wait()
+
+    monkeypatch.setattr(lane, "CONNECT_S", 0.05)
+    monkeypatch.setattr(AbstractConnection, "connect", waits)
+    with pytest.raises(RedisError, match="does not take a connection"):
+        await redis.lane.say("PING")
+    monkeypatch.setattr(AbstractConnection, "connect", connect_as_ever)
+
+    assert b"PONG" == await redis.lane.say("PING")
+
+
+async def test_a_client_can_be_closed_while_it_connects(
+    redis: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits is told so, and nothing goes on behind."""
+    begun = asyncio.Event()
+
+    async def waits(connection: AbstractConnection) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(AbstractConnection, "connect", waits)
+    waiting = asyncio.create_task(redis.lane.say("PING"))
+    await begun.wait()
+    await redis.lane.aclose()
+
+    with pytest.raises(RedisError, match="was closed"):
+        await waiting
 
 
 async def test_without_redis_it_says_so_at_once() -> None:

@@ -2,19 +2,20 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from scalix_callbacks.core.limits import ATTEMPTS_WITHIN_S, Admitted, Ask, Attempt
+from scalix_callbacks.core.limits import ATTEMPTS_WITHIN_S, Admitted, Ask, Attempt, Standing
 from scalix_callbacks.store import keys, lua
 from scalix_callbacks.store.connection import TIMEOUT_S, connect
 from scalix_callbacks.store.errors import ShardsDiffer, StoreLost
-from scalix_callbacks.store.limiter import LEASE_S, RedisLimiter
+from scalix_callbacks.store.limiter import LEASE_S, RedisLimiter, _End
 from tests.contract.redis_server import RedisServer
 from tests.contract.world import NOON, PATIENCE_S, REQUESTS_1H, TOKENS_1D, abandoned
 
@@ -55,6 +56,17 @@ async def test_a_redis_of_another_number_of_shards_is_refused(limiter: RedisLimi
         await limiter.start()
 
 
+async def test_who_has_started_is_connected(limiter: RedisLimiter, redis: Redis) -> None:
+    """The first calls, a hundred at once perhaps, need not wait for that."""
+    await limiter.start()
+    before = await redis.info("stats")
+    await limiter.admit(ASK)
+    await limiter.settle(ASK, is_counted=True, tokens=1, record={})
+    after = await redis.info("stats")
+
+    assert before["total_connections_received"] == after["total_connections_received"]
+
+
 async def test_a_stalled_redis_is_lost_in_time(clean_redis: RedisServer) -> None:
     """After 250 ms, not when it comes back; nor is anything said twice."""
     client = connect(clean_redis.url)
@@ -65,7 +77,7 @@ async def test_a_stalled_redis_is_lost_in_time(clean_redis: RedisServer) -> None
 
     assert TIMEOUT_S <= monotonic() - began < 2.0
     patient = RedisLimiter(client, "one", abandoned, timeout_s=PATIENCE_S)
-    await patient.release_unknown(ASK)
+    await patient.release_unknown(ASK, record={})
     await client.aclose()
 
 
@@ -76,7 +88,7 @@ async def test_an_unknown_admission_is_released_when_redis_is_back(clean_redis: 
     with stalled(clean_redis):
         with pytest.raises(StoreLost):
             await hasty.admit(ASK)
-        await hasty.release_unknown(ASK)
+        await hasty.release_unknown(ASK, record={})
     client = connect(clean_redis.url)
     patient = RedisLimiter(client, "one", abandoned, timeout_s=PATIENCE_S)
     patient._unknown = hasty._unknown
@@ -91,7 +103,7 @@ async def test_an_unknown_admission_is_released_when_redis_is_back(clean_redis: 
 
 async def test_a_released_call_cannot_be_admitted(limiter: RedisLimiter) -> None:
     """The admission that was on its way comes through after its release, and is barred."""
-    await limiter.release_unknown(ASK, now_s=NOON)
+    await limiter.release_unknown(ASK, record={}, now_s=NOON)
 
     with pytest.raises(StoreLost, match="released before"):
         await limiter.admit(ASK, now_s=NOON)
@@ -122,7 +134,7 @@ async def test_no_redis_is_a_lost_store() -> None:
     ):
         with pytest.raises(StoreLost):
             await work
-    await limiter.release_unknown(ASK)
+    await limiter.release_unknown(ASK, record={})
     await client.aclose()
 
 
@@ -188,6 +200,27 @@ async def test_a_call_is_given_up_once(redis: Redis, limiter: RedisLimiter) -> N
 
     assert [1, 0] == gave_up
     assert 1 == await other.pending()
+
+
+async def test_one_call_that_cannot_be_given_up_does_not_keep_the_others(
+    limiter: RedisLimiter, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one of a later version, of which this one can make no record; a worker of that version ends it."""
+
+    def picky(memo: Mapping[str, Any], windows: tuple[Standing, ...]) -> Mapping[str, Any]:
+        if memo["call_id"] == "a":
+            raise ValueError("endpoint cannot be read.")
+        return memo
+
+    asks = [replace(ASK, call_id=id, counters=(TOKENS_1D,), memo={"call_id": id}) for id in "abc"]
+    for ask in asks:
+        await limiter.admit(ask, now_s=NOON)
+    older = RedisLimiter(redis, "older", picky, timeout_s=PATIENCE_S)
+    later = RedisLimiter(redis, "later", abandoned, timeout_s=PATIENCE_S)
+
+    assert [2, 0] == [await older.reap(now_s=NOON + LEASE_S) for _ in range(2)]
+    assert 1 == await later.reap(now_s=NOON + LEASE_S)
+    assert "endpoint cannot be read." in caplog.text
 
 
 @pytest.mark.parametrize(("at", "retired"), [(NOON + LEASE_S - 0.001, 0), (NOON + LEASE_S, 1)])
@@ -277,3 +310,83 @@ async def test_a_user_at_rest_is_small(limiter: RedisLimiter, redis: Redis) -> N
 def _in_the_shard_of(account_id: str) -> str:
     names = (f"account-{number}" for number in range(10_000))
     return next(name for name in names if keys.shard_of(name) == keys.shard_of(account_id))
+
+
+async def snapshot(redis: Redis) -> dict[bytes, tuple[int, bytes]]:
+    """All there is, and for how long."""
+    names = await redis.keys("*")
+    return {name: (await redis.pttl(name), await redis.dump(name)) for name in names}
+
+
+async def set_back(redis: Redis, to: dict[bytes, tuple[int, bytes]]) -> None:
+    """As after a failover to a replica that was behind, or a crash of Redis' machine."""
+    await redis.flushall()
+    for name, (ttl_ms, data) in to.items():
+        await redis.restore(name, ttl_ms, data)
+
+
+async def test_a_call_that_comes_back_with_an_old_redis_is_released(
+    limiter: RedisLimiter, redis: Redis
+) -> None:
+    """It was settled, and a Redis that lost the last moment holds it again; those that run are left alone."""
+    plain = replace(ASK, counters=(replace(REQUESTS_1H, amount=3), TOKENS_1D))
+    attempt = replace(plain, call_id="b", attempt=Attempt("r", 1, "body"))
+    running = replace(plain, call_id="c")
+    for ask in (plain, attempt, running):
+        await limiter.admit(ask)
+    before = await snapshot(redis)
+    for ask in (plain, attempt):
+        await limiter.settle(ask, is_counted=True, tokens=7, record={})
+    await set_back(redis, before)
+    assert 3 == await limiter.reservations_held()
+    await limiter.renew()
+
+    requests, tokens = await limiter.standings("ada", plain.counters)
+    assert (1, 1, 100) == (await limiter.reservations_held(), requests.held, tokens.held)
+    assert await limiter.settle(running, is_counted=True, tokens=7, record={}) is not None
+
+
+async def test_a_stray_that_was_given_up_meanwhile_leaves_no_second_record(
+    limiter: RedisLimiter, redis: Redis
+) -> None:
+    """The ledger has how it really ended already; what was charged again is given back."""
+    await limiter.admit(ASK, now_s=NOON)
+    other = RedisLimiter(redis, "other", abandoned, timeout_s=PATIENCE_S)
+    assert 1 == await other.reap(now_s=NOON + LEASE_S)
+    await limiter._settle(ASK, _End("release"), NOON + LEASE_S)
+
+    _, tokens = await limiter.standings("ada", ASK.counters, now_s=NOON + LEASE_S)
+    assert (0, 1) == (tokens.used, await limiter.pending())
+
+
+async def test_calls_that_begin_and_end_meanwhile_are_not_released(limiter: RedisLimiter) -> None:
+    """Each counts, however often the leases are renewed."""
+    asks = [replace(ASK, call_id=f"c{i}", counters=(TOKENS_1D,), prompt_tokens=0) for i in range(200)]
+
+    async def call(ask: Ask) -> None:
+        await limiter.admit(ask)
+        await asyncio.sleep(0)
+        assert await limiter.settle(ask, is_counted=True, tokens=1, record={}) is not None
+
+    calls = asyncio.gather(*map(call, asks))
+    while not calls.done():
+        await limiter.renew()
+    await calls
+
+    assert [200] == [standing.used for standing in await limiter.standings("ada", (TOKENS_1D,))]
+
+
+async def test_a_worker_that_ends_releases_what_is_unknown(limiter: RedisLimiter, redis: Redis) -> None:
+    """Nobody would hear of it any more: it would be charged as a call whose worker died."""
+    await limiter.admit(ASK)
+    broken = connect("unix:///nowhere/redis.sock")
+    limiter._lua = lua.Lua(broken, PATIENCE_S)
+    await limiter.release_unknown(ASK, record={})
+    await limiter.release()
+    assert 1 == await RedisLimiter(redis, "two", abandoned).reservations_held()
+    limiter._lua = lua.Lua(redis, PATIENCE_S)
+    await broken.aclose()
+    await limiter.release()
+
+    assert 0 == await limiter.reservations_held()
+    assert {} == limiter._unknown

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from scalix_callbacks.core.rollout import DEFAULT_FLAGS
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
 from tests.system.gateway_process import UPSTREAM_KEY, GatewayProcess, write_config
 
@@ -18,7 +19,14 @@ MODELS = (
     "anthropic/*",
 )
 CHAINS = [{"free-gemini-pro": ["free-gemini-flash"]}]
-UNLIMITED = {"tiers": {"free": {"limits": []}, "pro": {"limits": []}}}
+UNLIMITED = {
+    "tiers": {"free": {"limits": []}, "pro": {"limits": []}},
+    # A minute is a second there; nobody has a flag until a test says so.
+    "rollout": {
+        "flags": {name: {"percent": 0, "daily_percent": 0} for name in (*DEFAULT_FLAGS, "trial")},
+        "triggers": {"minute_s": 1, "error_minutes": 3, "min_calls": 1},
+    },
+}
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +49,14 @@ def limited(
 ) -> Iterator[GatewayProcess]:
     """The same with the tiers' own limits."""
     yield from _running(provider, tmp_path_factory.mktemp("limited"))
+
+
+@pytest.fixture(scope="module")
+def watched(
+    provider: DemoProviderServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GatewayProcess]:
+    """As `limited`, for one module alone: nobody else's calls are among its figures."""
+    yield from _running(provider, tmp_path_factory.mktemp("watched"))
 
 
 def _running(provider: DemoProviderServer, folder: Path, **sections: object) -> Iterator[GatewayProcess]:

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.system.small_disk import SmallDisk
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "start_scalix_litellm.py"
 MASTER_KEY = "sk-master-f00d0123456789abcdef"
@@ -49,7 +51,13 @@ class GatewayProcess:
     """`start_scalix_litellm.py --config …` in the foreground, until `stop`."""
 
     def __init__(
-        self, config: Path, data_dir: Path, *options: str, workers: int = 1, **environment: str
+        self,
+        config: Path,
+        data_dir: Path,
+        *options: str,
+        workers: int = 1,
+        disk: SmallDisk | None = None,
+        **environment: str,
     ) -> None:
         self.data_dir = data_dir
         self.output = data_dir.parent / f"{data_dir.name}.out"
@@ -57,6 +65,7 @@ class GatewayProcess:
         with self.output.open("wb") as sink:
             self.process = subprocess.Popen(
                 [
+                    *(disk.command if disk is not None else ()),
                     *(sys.executable, str(SCRIPT), "--config", str(config), "--data-dir", str(data_dir)),
                     *("--port", "0", "--workers", str(workers), *options),
                 ],
@@ -65,6 +74,8 @@ class GatewayProcess:
                 env=self.environment,
                 cwd=data_dir.parent,
             )
+        if disk is not None:
+            self.data_dir = disk.seen_by(self.process.pid)
         self.url = str(wait_until(self._ready_url, START_TIMEOUT_S))
 
     def _ready_url(self) -> str | None:

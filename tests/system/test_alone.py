@@ -224,6 +224,6 @@ def test_no_endpoint_tells_the_providers_words(litellm, path):
     answer = litellm.post(path, {"model": "free-gemini-flash", "max_tokens": 3, **asked})
 
     assert 502 == answer.status_code
-    assert "your own key is fine" in answer.json()["error"]["message"]
+    assert "your key is fine" in answer.json()["error"]["message"]
     for words in ("demo provider", "canary-prompt-5521", "OpenAIException"):
         assert words not in answer.text

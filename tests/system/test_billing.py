@@ -2,8 +2,7 @@
 
 import re
 import signal
-import threading
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -95,25 +94,22 @@ def test_an_answer_without_usage_is_estimated(limited: GatewayProcess, stream: b
 
 
 def test_a_gateway_that_stops_settles_everything(provider: DemoProviderServer, tmp_path: Path) -> None:
-    """Also calls it has to break off; the next start finds their records, and nothing held."""
+    """Also calls it has to break off, and says so; the next start finds their records, and nothing held."""
     served = {"model": "openai/demo", "api_base": provider.base_url, "api_key": UPSTREAM_KEY}
     config = write_config(tmp_path / "c.yaml", {MODEL: served})
     first = GatewayProcess(config, tmp_path / "data", SCALIX_SHUTDOWN_TIMEOUT_S="2")
     name, key = user(first, "premium")
     provider.reset()
-    waiting = threading.Thread(target=_ask_and_ignore, args=(first, key))
-    waiting.start()
-    provider.wait_for_in_flight(1)
-    first.process.send_signal(signal.SIGTERM)
-    assert 0 == first.process.wait(60)
-    waiting.join()
+    with first.client(key) as client, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.post, CHAT, json=ask("[demo hang=on]"))
+        provider.wait_for_in_flight(1)
+        first.process.send_signal(signal.SIGTERM)
+        assert 0 == first.process.wait(60)
+        told = waiting.result()
     second = GatewayProcess(config, tmp_path / "data")
     record = only_record(second, name)
 
+    assert (503, "SERVICE_UNAVAILABLE") == (told.status_code, told.json()["error"]["code"])
+    assert "retry-after" in told.headers
     assert ("aborted", 1) == (record["outcome"], record["requests_counted"])
     assert 0 == second.stop()
-
-
-def _ask_and_ignore(gateway: GatewayProcess, key: str) -> None:
-    with gateway.client(key) as client, suppress(httpx.HTTPError):  # it is broken off
-        client.post(CHAT, json=ask("[demo hang=on]"))

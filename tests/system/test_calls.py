@@ -113,7 +113,7 @@ def test_the_list_holds_what_the_caller_may_use(gateway, key):
         listed = [entry["id"] for entry in user.get("/v1/models").json()["data"]]
         all_listed = [entry["id"] for entry in operator.get("/v1/models").json()["data"]]
 
-    assert ["free-gemini-flash", "free-gemini-pro", "free-refused"] == listed
+    assert ["free-gemini-flash", "free-gemini-pro", "free-refused", "auto", "free-auto"] == listed
     assert {"gpt-4", "anthropic/*"} <= set(all_listed)
     assert "free-without-key" not in all_listed
 

@@ -21,8 +21,6 @@ from scalix_callbacks.proxy.callbacks import HOOKS
 from scalix_callbacks.settings import load
 from tests.system.gateway_process import MASTER_KEY, ROOT, UPSTREAM_KEY, GatewayProcess, plain_environment
 
-pytestmark = pytest.mark.system
-
 SCRIPT = ROOT / "scripts" / "debug_litellm.py"
 TIMEOUT_S = 120
 

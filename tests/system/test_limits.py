@@ -246,3 +246,45 @@ def test_metrics_are_summed_over_workers(limited: GatewayProcess) -> None:
     assert before + 12 == served()
     with limited.client(key) as client:
         assert 403 == client.get("/metrics").status_code
+
+
+def test_a_limit_in_shadow_reports_and_refuses_nothing(limited: GatewayProcess) -> None:
+    """Two an hour in shadow: five are answered, three reported, and the user sees nothing of it."""
+    name, key = user(limited)
+    own = {"limits": [{"unit": "requests", "window_s": 3_600, "limit": 2, "shadow": True}]}
+    with limited.client() as operator, limited.client(key) as client:
+        assert 200 == operator.put(f"/scalix/admin/accounts/{name}/limits", json=own).status_code
+        before = _shadow_refusals(limited)
+        answers = at_once(limited, key, [ask() for _ in range(5)])
+        quiet(limited)
+        told = client.get("/v1/user").json()["limits"]
+
+    assert [200] * 5 == [answer.status_code for answer in answers]
+    assert {"10"} == {answer.headers["x-ratelimit-limit-requests-1h"] for answer in answers}
+    assert 3 == _shadow_refusals(limited) - before
+    assert [10, 50, 10_000] == [each["limit"] for each in told]
+
+
+def _shadow_refusals(gateway: GatewayProcess) -> float:
+    with gateway.client() as operator:
+        families = text_string_to_metric_families(operator.get("/metrics").text)
+        return sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "scalix_shadow_refusals_total"
+        )
+
+
+def test_a_flag_lifts_no_limit(limited: GatewayProcess) -> None:
+    """`rateLimiting` tells the app which of its own ways to go; who is without it is limited all the same."""
+    name, key = user(limited)
+    with limited.client() as operator:
+        path = f"/scalix/admin/rollout/rateLimiting/users/{name}/rollback"
+        assert 200 == operator.post(path).status_code
+    with limited.client(key) as client:
+        wait_until(lambda: not client.get("/v1/user").json()["flags"]["rateLimiting"])
+        assert {"liteLLM", "rateLimiting"} < set(client.get("/v1/user").json()["flags"])
+    answers = at_once(limited, key, [ask() for _ in range(12)])
+
+    assert [10, 2] == [sum(each.status_code == status for each in answers) for status in (200, 429)]

@@ -1,9 +1,12 @@
 """A person's data in a running gateway: shown, and erased while calls are in flight."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
 
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
-from tests.system.asking import CHAT, ask, quiet, records, user
+from tests.system.asking import CHAT, MODEL, ask, quiet, records, user
 from tests.system.gateway_process import GatewayProcess, wait_until
 
 
@@ -33,6 +36,24 @@ def test_who_is_erased_in_mid_stream_leaves_no_trace(
     assert [] == records(limited, name)
     assert [5, 60] == [record["completion_tokens"] for record in kept]
     assert {None} == {record["client_request_id"] for record in kept}
+
+
+@pytest.mark.parametrize("says", [{}, {"store": True}, {"store": None}])
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_no_provider_keeps_a_response(
+    limited: GatewayProcess, provider: DemoProviderServer, says: dict[str, Any], is_stream: bool
+) -> None:
+    """The Responses API stores what it is not told to forget, whatever the client says."""
+    provider.reset()
+    _, key = user(limited, "premium")
+    with limited.client(key) as client:
+        body = {"model": MODEL, "input": "Say hello.", "stream": is_stream, **says}
+        answer = client.post("/v1/responses", json=body)
+        refused = client.post("/v1/responses", json={**body, "previous_response_id": "resp_1"})
+    (sent,) = provider.requests()
+
+    assert (200, 400) == (answer.status_code, refused.status_code), answer.text
+    assert ("/v1/responses", False) == (sent["path"], sent["body"]["store"])
 
 
 def test_an_account_is_managed_over_http(limited: GatewayProcess) -> None:

@@ -44,7 +44,7 @@ def _run(command: str, demo: GatewayProcess) -> str:
 
 def test_the_readme_has_the_commands_that_are_tried_here():
     """If the README changes its shape, these tests must not pass for want of commands."""
-    assert (7, 5) == (len(CURLS), len(ADMIN))
+    assert (8, 5) == (len(CURLS), len(ADMIN))
 
 
 @pytest.mark.parametrize("curl", CURLS)

@@ -24,8 +24,6 @@ from tests.system.launcher_tools import (
     wait_until,
 )
 
-pytestmark = pytest.mark.system
-
 GONE_WITHIN_S = 10.0
 
 
@@ -349,7 +347,7 @@ class TestDeaths:
         assert "No gateway runs" in launcher.run("--stop").stdout
 
     def test_workers_that_die_again_and_again_end_the_gateway(self, launcher: Launcher) -> None:
-        """Five deaths of the only worker: one clear line, exit 1."""
+        """The first had served; then five die before they do: one clear line, exit 1."""
         process = launcher.start("--workers", "1")
         killed: set[int] = set()
 
@@ -363,10 +361,28 @@ class TestDeaths:
         wait_until(kill_the_next, 30)
 
         assert 1 == process.returncode
-        assert 5 == len(killed)
+        assert 1 + 5 == len(killed)
         assert re.search(
-            r"^Workers die again and again, the last one by SIGKILL\.$", launcher.terminal(), re.M
+            r"^Workers die again and again before they serve, the last one by SIGKILL\.$",
+            launcher.terminal(),
+            re.M,
         )
+
+    def test_whoever_served_is_replaced_however_often_it_is_killed(self, launcher: Launcher) -> None:
+        """A gateway that gave up would serve nobody at all."""
+        launcher.start("--workers", "1")
+        for _ in range(6):
+            before = launcher.state()
+            launcher.get("/pid")
+            assert 0 == launcher.run("--status").returncode
+            os.kill(before["workers"][0], signal.SIGKILL)
+            os.kill(before["redis_pid"], signal.SIGKILL)
+            wait_until(lambda before=before: self.other(launcher, before, "workers"))
+            wait_until(lambda before=before: self.other(launcher, before, "redis_pid"))
+
+        launcher.get("/pid")
+        assert 0 == launcher.run("--status").returncode
+        assert 0 == launcher.run("--stop").returncode
 
     def test_hangup_renews_the_workers_one_by_one(self, launcher: Launcher) -> None:
         """In the background SIGHUP brings new workers; no call is refused meanwhile."""

@@ -47,6 +47,8 @@ def test_pro_goes_on_while_redis_hangs(limited: GatewayProcess) -> None:
             answers = [pro.post(CHAT, json=ask(stream=i % 2 == 0)) for i in range(6)]
             took_s = time.monotonic() - began
             wait_until(lambda: health(limited)["redis"]["status"] == "down", 15)
+            # Long enough that what waits is said several times, to a Redis that will read all of it.
+            wait_until(lambda: time.monotonic() - began >= 5, 15)
         wait_until(lambda: health(limited)["status"] == "ok", 15)
     found = wait_until(lambda: len(rows := records(limited, name)) >= 7 and rows, 15)
 

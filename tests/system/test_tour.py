@@ -14,7 +14,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     """Two workers with the tiers' own limits."""
     folder = tmp_path_factory.mktemp("demo")
     config = ROOT / "litellm_proxy_config.yaml"
-    process = GatewayProcess(config, folder / "data", "--demo", workers=2, LITELLM_MASTER_KEY="")
+    process = GatewayProcess(config, folder / "data", "--demo", LITELLM_MASTER_KEY="")
     yield process
     assert process.stop() == 0
 

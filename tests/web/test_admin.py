@@ -70,7 +70,8 @@ async def test_an_account_from_its_first_day_to_its_last(office: Site) -> None:
         await ask(office, "POST", f"{A}/ada/resume"),
     ]
     limits = {"unit": "usd", "window_s": 86_400, "limit": "2.50"}
-    own = await ask(office, "PUT", f"{A}/ada/limits", {"limits": [limits]})
+    shadow = {**limits, "limit": "1.00", "shadow": True}
+    own = await ask(office, "PUT", f"{A}/ada/limits", {"limits": [limits, shadow]})
     shown = await ask(office, "GET", f"{A}/ada")
     reset = await ask(office, "POST", f"{A}/ada/limits/reset")
     back = await ask(office, "DELETE", f"{A}/ada/limits")
@@ -81,7 +82,7 @@ async def test_an_account_from_its_first_day_to_its_last(office: Site) -> None:
     assert (200, "12.50") == (made[0], made[1]["max_budget_usd"])
     assert [200] * 4 == [status for status, _ in told]
     assert ("premium", "2030-03-02T12:00:00Z") == (told[0][1]["tier"], told[0][1]["tier_until"])
-    assert [limits] == own[1]["overrides"] == shown[1]["limit_overrides"]
+    assert [limits, shadow] == own[1]["overrides"] == shown[1]["limit_overrides"]
     assert (200, {"id": "ada", "counters_reset": 0}) == reset
     assert [] == back[1]["overrides"]
     assert {"user_id": "ada", "consent": True, "consented_at": "2030-01-31T12:00:00Z"} == agreed[1]
@@ -140,6 +141,9 @@ async def test_a_rotated_key_may_go_on_for_a_while(office: Site) -> None:
         ("POST", "/scalix/admin/keys/key_0000000000000000/rotate", None, 404, "There is no key"),
         ("POST", "/scalix/admin/keys/x/rotate", {"overlap": "soon"}, 400, "overlap: A duration"),
         ("GET", "/scalix/admin/audit?before=x", None, 400, "before must be a whole number"),
+        ("GET", "/scalix/admin/audit?user_id=%00", None, 400, "user_id must be 1 to 128 printable"),
+        ("GET", f"{A}?after=%00", None, 400, "after must be 1 to 128 printable"),
+        ("GET", f"{A}/%00/export", None, 400, "id must be 1 to 128 printable"),
         ("GET", "/scalix/admin/audit/nothing", None, 405, ""),
     ],
 )
@@ -205,3 +209,20 @@ async def test_without_the_database_it_is_said_so(office: Site) -> None:
     statuses = [(await ask(office, "GET", path))[0] for path in (A, f"{A}/ada/export", "/scalix/admin/audit")]
 
     assert [503] * 3 == statuses
+
+
+async def test_a_budget_is_for_its_window(office: Site) -> None:
+    """It stays while only the amount changes, and goes with the budget."""
+    await ask(office, "POST", A, {"user_id": "ada", "max_budget_usd": 5, "budget_window": "7d"})
+    told = [
+        (await ask(office, "PUT", f"{A}/ada/budget", body))[1]["budget_window_s"]
+        for body in (
+            {"max_budget_usd": 6},
+            {"max_budget_usd": 6, "budget_window": "1d"},
+            {"max_budget_usd": None},
+        )
+    ]
+    refused = await ask(office, "PUT", f"{A}/ada/budget", {"max_budget_usd": 1, "budget_window": "soon"})
+
+    assert [604_800, 86_400, None] == told
+    assert 400 == refused[0]

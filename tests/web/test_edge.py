@@ -35,6 +35,42 @@ def code(sent: list[Message]) -> tuple[int, str]:
     return sent[0]["status"], json.loads(sent[1]["body"])["error"]["code"]
 
 
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_what_outlasts_a_stop_is_told_to_come_again(site: Site, key: str, has_begun: bool) -> None:
+    """The server breaks it off; its client reads our error, as an answer or as a stream's last frame."""
+    sent: list[Message] = []
+    waits = asyncio.Event()
+
+    async def hang(scope: Scope, receive: Receive, send: Send) -> None:
+        if has_begun:
+            headers = [(b"content-type", b"text/event-stream")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"data: {}\n\n", "more_body": True})
+        waits.set()
+        await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        return request(asking("free-flash"))
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    site.inner.reply = hang
+    scope = {"type": "http", "method": "POST", "path": CHAT, "query_string": b"", "headers": bearer(key)}
+    served = asyncio.create_task(site.edge(scope, receive, send))
+    await waits.wait()
+    served.cancel()
+    await asyncio.wait([served])
+
+    if has_begun:
+        assert 200 == sent[0]["status"]
+        sent = sent[2:]
+    else:
+        assert 503 == sent[0]["status"]
+    assert "SERVICE_UNAVAILABLE" == json.loads(sent[-1]["body"].removeprefix(b"data: "))["error"]["code"]
+    assert not sent[-1].get("more_body", False)
+
+
 # --- a user's call --------------------------------------------------------------------------------
 
 

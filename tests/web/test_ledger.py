@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +11,14 @@ import pytest
 from starlette.types import ASGIApp
 
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
-from scalix_callbacks.core.record import CallRecord, Outcome
-from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.ledger.database import connect, migrate
 from scalix_callbacks.ledger.usage_records import UsageRecords
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.web.ledger import ledger_page, outbox_state
+from tests.records import NOON, call_record
 
-NOON = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
-RECORD = CallRecord(
-    call_id="c0",
-    request_id="r0",
-    client_request_id=None,
-    at=NOON,
-    user_id="ada",
-    tier="free",
-    endpoint=Endpoint.CHAT,
-    model_requested="free-flash",
-    model_used=None,
-    provider=None,
-    prompt_tokens=None,
-    completion_tokens=None,
-    cached_tokens=None,
-    reasoning_tokens=None,
-    provider_cost_nano_usd=None,
-    price_nano_usd=None,
-    requests_counted=1,
-    outcome=Outcome.OK,
-    error_category=None,
-    duration_ms=None,
-    time_to_first_token_ms=None,
-    attempt=1,
-    stream=False,
-    estimated=False,
+RECORD = call_record(
+    model_requested="free-flash", model_used=None, provider=None, prompt_tokens=None, completion_tokens=None
 )
 
 

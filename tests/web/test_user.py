@@ -39,7 +39,7 @@ class Store:
 
 
 async def read(store: Store, caller: Caller) -> Any:
-    page = user_page(DEFAULT_TIERS, store)
+    page = user_page(DEFAULT_TIERS, store, lambda caller: {"liteLLM": caller.id == "ada"})
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await page({**scope, CALL_IN_SCOPE: Call("r1", caller=caller)}, receive, send)
@@ -99,6 +99,7 @@ async def test_a_user_sees_plan_and_limits() -> None:
         },
         "features": [],
         "upgrade_prompt": False,
+        "flags": {"liteLLM": True},
     } == await read(store, user("free"))
     assert [("ada", 3)] == store.asked
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +14,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scalix_callbacks.core.call import CALL_IN_SCOPE, Call
 from scalix_callbacks.core.caller import OPERATOR, Caller
 from scalix_callbacks.core.errors import ErrorCategory
-from scalix_callbacks.core.record import CallRecord, Outcome
-from scalix_callbacks.core.routes import Endpoint
+from scalix_callbacks.core.record import Outcome
 from scalix_callbacks.ledger.database import connect, migrate
 from scalix_callbacks.ledger.usage_records import UsageRecords
+from tests.records import NOON, call_record
 
-NOON = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
-RECORD = CallRecord(
+RECORD = call_record(
     call_id="c0",
     request_id="r0",
-    client_request_id=None,
-    at=NOON,
-    user_id="ada",
-    tier="pro",
-    endpoint=Endpoint.CHAT,
-    model_requested="gpt-4.1",
-    model_used="gpt-4.1",
-    provider="openai",
     prompt_tokens=100,
     completion_tokens=0,
-    cached_tokens=None,
-    reasoning_tokens=None,
     provider_cost_nano_usd=7,
     price_nano_usd=13_000_000_000,
-    requests_counted=1,
-    outcome=Outcome.OK,
-    error_category=None,
     duration_ms=1_000,
-    time_to_first_token_ms=None,
-    attempt=1,
-    stream=False,
-    estimated=False,
 )
 CHEAP = {"model_requested": "flash", "model_used": "flash", "price_nano_usd": 500_000_000}
 FELL_BACK = {"model_used": "flash", "price_nano_usd": None, "duration_ms": 1_600}

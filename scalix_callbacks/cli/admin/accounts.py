@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from itertools import chain
 
-from scalix_callbacks.cli.admin.counters import Counters
+from scalix_callbacks.cli.admin.counters import GatewayCounters, forget_answers
 from scalix_callbacks.cli.admin.office import Answer, Office, check_tier, moment_at
 from scalix_callbacks.cli.admin.told import (
     account_cells,
@@ -27,7 +27,11 @@ from scalix_callbacks.ledger.told import consent_data
 def create(arguments: argparse.Namespace, office: Office) -> Answer:
     check_tier(arguments.tier, office.tiers)
     account = office.accounts.create_account(
-        arguments.user, arguments.tier, moment_at(arguments.until, office.now), arguments.max_budget
+        arguments.user,
+        arguments.tier,
+        moment_at(arguments.until, office.now),
+        arguments.max_budget,
+        None if arguments.window is None else int(arguments.window.total_seconds()),
     )
     return told_account(f"Created the account {account.id}.", account, office)
 
@@ -56,7 +60,13 @@ def show(arguments: argparse.Namespace, office: Office) -> Answer:
 
 
 def budget(arguments: argparse.Namespace, office: Office) -> Answer:
-    account = office.accounts.set_budget(arguments.user, arguments.amount)
+    if arguments.window is not None:
+        window_s: int | None = int(arguments.window.total_seconds())
+    elif arguments.amount is None:
+        window_s = None
+    else:
+        window_s = office.accounts.get_account(arguments.user).budget_window_s  # it stays as it is
+    account = office.accounts.set_budget(arguments.user, arguments.amount, window_s)
     return told_account(f"Set the budget of the account {account.id}.", account, office)
 
 
@@ -78,7 +88,12 @@ def erase(arguments: argparse.Namespace, office: Office) -> Answer:
 
     erasures = Erasures(office.database, now=utc_now)
     retention = Retention(office.database, None, now=utc_now)
-    eraser = Eraser(erasures, Counters(office.redis_url), nothing, retention)
+
+    async def forget(account_id: str) -> int:
+        return await forget_answers(office.redis_url, account_id, office.tiers)
+
+    counters = GatewayCounters(office.redis_url)
+    eraser = Eraser(erasures, counters, nothing, retention, forget_answers=forget)
     erased = asyncio.run(eraser.erase(arguments.user, Actor.CLI))
     eraser.close()
     text = f"Erased {arguments.user}: {erased.records} records are those of {erased.pseudonym} now."

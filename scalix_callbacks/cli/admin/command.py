@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scalix_callbacks.cli.admin import parser
-from scalix_callbacks.cli.admin.counters import redis_url
-from scalix_callbacks.cli.admin.office import Answer, Command, Office, Refused
+from scalix_callbacks.cli.admin.counters import is_running, redis_url
+from scalix_callbacks.cli.admin.office import Answer, Command, Office, Refused, Task
 from scalix_callbacks.ledger.account_rules import AccountError
 from scalix_callbacks.ledger.accounts import Accounts, utc_now
 from scalix_callbacks.ledger.audit import Actor
@@ -32,14 +32,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # argparse has printed what is wrong, or the help
         return OK if not end.code else USAGE
     try:
-        with _office(arguments) as office:
-            command: Command = arguments.command
-            answer = command(arguments, office)
-            _print(answer, arguments.json)
+        answer = _done(arguments)
     except (Refused, AccountError, DatabaseError, SettingsError) as error:
         print(error, file=sys.stderr)
         return REFUSED
     return answer.code
+
+
+def _done(arguments: argparse.Namespace) -> Answer:
+    task: Task | None = getattr(arguments, "task", None)
+    if task is not None:
+        answer = task(arguments, _settings(arguments))
+        _print(answer, arguments.json)
+        return answer
+    with _office(arguments) as office:
+        command: Command = arguments.command
+        answer = command(arguments, office)
+        _print(answer, arguments.json)
+    return answer
 
 
 def _print(answer: Answer, is_json: bool) -> None:
@@ -55,12 +65,14 @@ def _print(answer: Answer, is_json: bool) -> None:
 def _office(arguments: argparse.Namespace) -> Iterator[Office]:
     settings = _settings(arguments)
     if settings.database_url.startswith("sqlite"):
+        _check_not_beside(settings)
         _make_folder(settings.data_dir)
     engine = connect(settings.database_url)
     try:
         migrate(engine)
         accounts, sums = Accounts(engine, actor=Actor.CLI), UsageSums(engine)
-        yield Office(accounts, sums, settings.tiers, utc_now(), engine, redis_url(settings))
+        redis = redis_url(settings)
+        yield Office(accounts, sums, settings.tiers, utc_now(), engine, redis, settings.rollout)
     finally:
         engine.dispose()
 
@@ -68,6 +80,16 @@ def _office(arguments: argparse.Namespace) -> Iterator[Office]:
 def _settings(arguments: argparse.Namespace) -> Settings:
     overrides = {} if arguments.data_dir is None else {"SCALIX_DATA_DIR": str(arguments.data_dir)}
     return load(os.environ, config=arguments.config, env_file=arguments.env_file, overrides=overrides)
+
+
+def _check_not_beside(settings: Settings) -> None:
+    """The database of a running gateway is there; one made beside it would be for nobody."""
+    file = settings.data_dir / "scalix.db"
+    if settings.database_url == f"sqlite:///{file}" and not file.exists() and is_running(settings):
+        raise Refused(
+            f"The gateway that runs on {settings.data_dir} keeps its accounts in another database: name it"
+            " as the gateway was told it, by SCALIX_DATABASE_URL or --env-file."
+        )
 
 
 def _make_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from scalix_callbacks.cli.admin.office import Answer, Office, Refused, check_tier, moment_at
 from scalix_callbacks.cli.admin.told import key_data, key_table, shown_once
+from scalix_callbacks.core.auto import AUTO
 
 
 def create(arguments: argparse.Namespace, office: Office) -> Answer:
@@ -44,7 +45,7 @@ def _check_models(models: Sequence[str], user: str, office: Office) -> None:
         return  # create_key says so, and whether it is an id at all
     name = account.tier_at(office.now)
     check_tier(name, office.tiers)
-    outside = [model for model in models if not office.tiers[name].permits(model)]
+    outside = [model for model in models if model != AUTO and not office.tiers[name].permits(model)]
     if outside:
         raise Refused(
             f"The tier {name} of {account.id} does not have {', '.join(map(repr, outside))}: "

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 
-from scalix_callbacks.cli.admin.counters import Counters
+from scalix_callbacks.cli.admin.counters import GatewayCounters
 from scalix_callbacks.cli.admin.office import Answer, Office, Refused
 from scalix_callbacks.cli.admin.told import told_limits
 from scalix_callbacks.ledger.audit import Action
@@ -22,11 +22,12 @@ def change(arguments: argparse.Namespace, office: Office) -> Answer:
 def reset(arguments: argparse.Namespace, office: Office) -> Answer:
     if office.redis_url is None:
         raise Refused("No gateway runs here, so its Redis does not either: start it, or set REDIS_URL.")
-    office.accounts.note_access(Action.LIMITS_RESET, arguments.user)
     try:
-        count = asyncio.run(Counters(office.redis_url).reset(arguments.user))
+        count = asyncio.run(GatewayCounters(office.redis_url).reset(arguments.user))
     except StoreLost:
         raise Refused("Redis does not answer: check REDIS_URL, and try again.") from None
+    # After it: the log says what was done. Should it fail now, the command does, and may be repeated.
+    office.accounts.note_access(Action.LIMITS_RESET, arguments.user, {"counters_reset": count})
     text = f"The account {arguments.user} has fresh windows: {count} counters were reset."
     return Answer({"id": arguments.user, "counters_reset": count}, text)
 

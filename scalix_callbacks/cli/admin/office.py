@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,8 @@ from sqlalchemy import Engine
 from scalix_callbacks.core.tiers import TierTable
 from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.usage_sums import UsageSums
+from scalix_callbacks.settings import Settings
+from scalix_callbacks.settings.rollout_block import RolloutSettings
 
 
 class Refused(Exception):
@@ -37,6 +39,7 @@ class Office:
     """What a command works with.
 
     Attributes:
+        rollout: which flags there are.
         redis_url: of the Redis that the gateway uses; None: no gateway runs.
     """
 
@@ -46,6 +49,7 @@ class Office:
     now: datetime
     engine: Engine | None = None
     redis_url: str | None = None
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)
 
     @property
     def database(self) -> Engine:
@@ -55,6 +59,8 @@ class Office:
 
 
 Command = Callable[[argparse.Namespace, Office], Answer]
+Task = Callable[[argparse.Namespace, Settings], Answer]
+"""A command that opens no database by itself: there may be none yet."""
 
 
 def check_tier(name: str, tiers: TierTable) -> None:

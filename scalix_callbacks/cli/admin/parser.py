@@ -4,7 +4,20 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from scalix_callbacks.cli.admin import accounts, audit, bills, keys, limits, rebuild, tiers, usage, values
+from scalix_callbacks.cli.admin import (
+    accounts,
+    audit,
+    backup,
+    bills,
+    keys,
+    limits,
+    rebuild,
+    rollout,
+    tiers,
+    traces,
+    usage,
+    values,
+)
 from scalix_callbacks.cli.admin.office import Command
 from scalix_callbacks.ledger.accounts import MAX_PAGE
 from scalix_callbacks.ledger.identity import FALLBACK_TIER
@@ -41,6 +54,7 @@ def build() -> argparse.ArgumentParser:
     create.add_argument("--tier", default=FALLBACK_TIER, metavar="TIER", help="default: %(default)s")
     _add_moment(create, "--until", "when the tier ends and the account falls back to free")
     create.add_argument("--max-budget", type=values.usd, metavar="USD", help="e.g. 12.50; default: no budget")
+    _add_window(create)
     listing = account("list", "List accounts by id.", accounts.list_all)
     listing.add_argument(
         "--limit", type=values.page, default=100, metavar="N", help=f"1 to {MAX_PAGE:,}, default 100"
@@ -52,6 +66,7 @@ def build() -> argparse.ArgumentParser:
     setting = account("budget", "Let an account spend this much.", accounts.budget)
     _add_user(setting)
     setting.add_argument("amount", type=values.usd_or_none, metavar="USD", help="e.g. 12.50; none: no budget")
+    _add_window(setting)
     setting = account("consent", "Keep what its user agreed to.", accounts.consent)
     _add_user(setting)
     setting.add_argument("consent", choices=("yes", "no"))
@@ -74,7 +89,7 @@ def build() -> argparse.ArgumentParser:
         nargs="+",
         type=values.override,
         metavar="LIMIT",
-        help="requests/1h=500, tokens/1d=none or usd/30d=12.50",
+        help="requests/1h=500, tokens/1d=none or usd/30d=12.50; requests/1h=500:shadow only reports",
     )
     clear = limit("clear", "Let the tier's limits hold again.", limits.clear)
     _add_user(clear)
@@ -119,6 +134,8 @@ def build() -> argparse.ArgumentParser:
     bill.add_argument("--user", metavar="USER", help="of this account alone")
     bill.add_argument("--csv", action="store_true", help="print CSV")
 
+    rollout.add(topic("rollout", "Which features users have."))
+
     log = topic("audit", "Who changed what.")
     listing = log("list", "List entries, newest first.", audit.list_all)
     listing.add_argument("--user", metavar="USER", help="of this account; default: all")
@@ -132,6 +149,21 @@ def build() -> argparse.ArgumentParser:
     anew = "Make the counters anew from the ledger, after Redis was emptied or set back."
     again = topics.add_parser("rebuild", help=anew, description=anew, parents=[everywhere])
     again.set_defaults(command=rebuild.counters)
+    what = "Show what happened to a request, step by step."
+    traced = topics.add_parser("trace", help=what, description=what, parents=[everywhere], allow_abbrev=False)
+    traced.add_argument(
+        "id", metavar="ID", help="x-scalix-request-id of its answer, a call's id, or the client's"
+    )
+    traced.set_defaults(command=traces.show)
+    for name, about, task in (
+        ("backup", "Write a backup of the embedded Redis and SQLite into a new folder.", backup.make),
+        ("restore", "Put a backup back into a data directory that has no data.", backup.restore),
+    ):
+        kept = topics.add_parser(
+            name, help=about, description=about, parents=[everywhere], allow_abbrev=False
+        )
+        kept.set_defaults(task=task)
+        kept.add_argument("folder", type=Path, metavar="DIR")
     return parser
 
 
@@ -147,6 +179,15 @@ def _add_global_options(parser: argparse.ArgumentParser, default: str | None) ->
 
 def _add_user(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("user", metavar="USER", help="the account's id")
+
+
+def _add_window(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--window",
+        type=values.duration,
+        metavar="TIME",
+        help="how long a budget is for, e.g. 7d; default: as it was, 30d at first",
+    )
 
 
 def _add_moment(parser: argparse.ArgumentParser, option: str, what: str) -> None:

@@ -42,8 +42,8 @@ def told_limits(sentence: str, account: Account, office: Office) -> Answer:
     name = account.tier_at(office.now)
     check_tier(name, office.tiers)
     tier = office.tiers[name]
-    own = {(override.unit, override.window_s): override for override in account.limit_overrides}
-    of_tier = [limit for limit in tier.limits if (limit.unit, limit.window_s) not in own]
+    own = {(each.unit, each.window_s, each.is_shadow): each for each in account.limit_overrides}
+    of_tier = [each for each in tier.limits if (each.unit, each.window_s, each.is_shadow) not in own]
     rows = [
         *((limit_text(limit), f"tier {tier.name}") for limit in of_tier),
         *((limit_text(override), "the account") for override in own.values()),
@@ -93,7 +93,8 @@ def limit_text(limit: Limit | LimitOverride) -> str:
         amount = f"{usd_text(limit.amount)}" if limit.unit is Unit.USD else f"{limit.amount:,}"
     for unit_s, unit in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
         if limit.window_s % unit_s == 0:
-            return f"{amount} {limit.unit.value}/{limit.window_s // unit_s}{unit}"
+            shadow = " (shadow)" if limit.is_shadow else ""
+            return f"{amount} {limit.unit.value}/{limit.window_s // unit_s}{unit}{shadow}"
     raise AssertionError("every whole number is a multiple of 1")
 
 

@@ -51,16 +51,22 @@ def usd(text: str) -> int:
 
 
 def override(text: str) -> LimitOverride:
-    """`requests/1h=500`"""
+    """`requests/1h=500`, in shadow `requests/1h=500:shadow`"""
     name, _, value = text.partition("=")
+    value, _, suffix = value.partition(":")
+    if suffix not in ("", "shadow"):
+        raise argparse.ArgumentTypeError(
+            "may end with :shadow and nothing else, such as requests/1h=500:shadow"
+        )
     unit, window_s = window(name)
+    is_shadow = suffix == "shadow"
     if value == "none":
-        return LimitOverride(unit, window_s, None)
+        return LimitOverride(unit, window_s, None, is_shadow)
     if unit is Unit.USD:
-        return LimitOverride(unit, window_s, usd(value))
+        return LimitOverride(unit, window_s, usd(value), is_shadow)
     if not (value.isascii() and value.isdigit() and len(value) <= 16):
         raise argparse.ArgumentTypeError("needs an amount, or none: requests/1h=500, tokens/1d=none")
-    return LimitOverride(unit, window_s, int(value))
+    return LimitOverride(unit, window_s, int(value), is_shadow)
 
 
 def window(text: str) -> tuple[Unit, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from scalix_callbacks.cli.doctor.finding import Finding, broken, ok
+from scalix_callbacks.cli.doctor.finding import INSTALL, Finding, broken, ok
 from scalix_callbacks.cli.doctor.options import Options
 from scalix_callbacks.core.redact import Redactor
 
@@ -47,7 +47,7 @@ def guarded(name: str, check: Check) -> Iterator[Finding]:
         yield broken(
             name,
             f"Not checked, for the module {error.name} is not installed.",
-            "python -m pip install --require-hashes -r requirements.lock",
+            INSTALL,
         )
     except Exception as error:  # whatever it is, the other checks must go on
         yield broken(

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+INSTALL = "python -m pip install --no-deps --require-hashes -r requirements.lock"
+"""The next step where something is not installed as it was tested; the README's own command."""
 _FIRST_SENTENCE = re.compile(r"(.+?\.)\s+(?=[A-Z])(.+)", re.DOTALL)
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from scalix_callbacks.cli.child_environment import litellm_environment
-from scalix_callbacks.cli.doctor.finding import Finding, broken, ok, told, unknown, warning
+from scalix_callbacks.cli.doctor.finding import INSTALL, Finding, broken, ok, told, unknown, warning
 from scalix_callbacks.cli.doctor.probe_report import Mode, ProbeReport, from_text
 from scalix_callbacks.cli.doctor.subject import Subject
 from scalix_callbacks.settings import Settings
@@ -18,7 +18,7 @@ from scalix_callbacks.settings.model_list import CALLBACK, CUSTOM_AUTH
 LIMIT_S = 110.0
 _PROBE = "scalix_callbacks.cli.doctor.hook_probe"
 _PROJECT = Path(__file__).parents[3]
-_REINSTALL = "Install the locked versions again: python -m pip install --require-hashes -r requirements.lock"
+_REINSTALL = f"Install the locked versions again: {INSTALL}"
 
 _NOT_FOR_A_TRIAL = (
     "CONFIG_FILE_PATH",

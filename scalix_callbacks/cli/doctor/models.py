@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scalix_callbacks.cli.doctor.finding import Finding, broken, ok, unknown, warning
 from scalix_callbacks.cli.doctor.subject import Subject
-from scalix_callbacks.core.catalogue import Catalogue, Model
+from scalix_callbacks.core.catalogue import Catalogue, ChainKind, Model
 from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Limit, Tier, Unit
 
 _NANO = 10**9
@@ -17,8 +17,11 @@ def examine(subject: Subject) -> Iterator[Finding]:
         return
     catalogue = subject.settings.catalogue
     yield from models(catalogue)
-    for name in catalogue.fallbacks:
-        yield chain(catalogue, name)
+    if unpriced := subject.settings.unpriced:
+        yield prices(unpriced)
+    for kind, chains in catalogue.chains.items():
+        for name in chains:
+            yield chain(catalogue, name, kind)
     for tier in subject.settings.tiers.values():
         yield of_tier(tier, catalogue)
 
@@ -46,22 +49,31 @@ def models(catalogue: Catalogue) -> Iterator[Finding]:
         )
 
 
-def chain(catalogue: Catalogue, name: str) -> Finding:
+def prices(unpriced: tuple[str, ...]) -> Finding:
+    """Of models in tiers that are paid by use."""
+    return warning(
+        "prices",
+        f"None for {', '.join(unpriced)}: nobody pays for them, and accounts with a budget cannot call them.",
+        "Add them to scalix.prices; 0 for what is free, null where it is meant so.",
+    )
+
+
+def chain(catalogue: Catalogue, name: str, kind: ChainKind = ChainKind.FAILED) -> Finding:
     """What follows when `name` fails."""
-    following = catalogue.chain(name)
+    following = catalogue.chain(name, kind)
     ready = [other for other in following if (model := catalogue.find(other)) and model.is_ready]
     model = catalogue.find(name)
     shown = f"{name} → {' → '.join(following)}"
     if model is None or not model.is_ready:
-        return ok("fallbacks", f"{shown}; not in use, for {name} has no credentials.")
+        return ok(kind.value, f"{shown}; not in use, for {name} has no credentials.")
     if not ready:
         return warning(
-            "fallbacks",
+            kind.value,
             f"{shown}: nothing follows {name}, for the others have no credentials.",
             "Set a key for one of them, or remove the chain.",
         )
     without = [other for other in following if other not in ready]
-    return ok("fallbacks", f"{shown}; without credentials: {', '.join(without)}." if without else f"{shown}.")
+    return ok(kind.value, f"{shown}; without credentials: {', '.join(without)}." if without else f"{shown}.")
 
 
 def of_tier(tier: Tier, catalogue: Catalogue) -> Finding:
@@ -85,6 +97,7 @@ def _shown(model: Model) -> str:
 
 def _limit(limit: Limit) -> str:
     window = _WINDOWS.get(limit.window_s, f"{limit.window_s:,} s")
+    shadow = " (shadow)" if limit.is_shadow else ""
     if limit.unit is Unit.USD:
-        return f"{limit.amount / _NANO:,.2f} USD/{window}"
-    return f"{limit.amount:,} {limit.unit}/{window}"
+        return f"{limit.amount / _NANO:,.2f} USD/{window}{shadow}"
+    return f"{limit.amount:,} {limit.unit}/{window}{shadow}"

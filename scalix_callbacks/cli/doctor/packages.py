@@ -8,11 +8,10 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from scalix_callbacks.cli.doctor.finding import Finding, broken, ok, warning
+from scalix_callbacks.cli.doctor.finding import INSTALL, Finding, broken, ok, warning
 
 LITELLM = "1.106.2"
 """The hooks lean on LiteLLM's inside; this is the one they were tested with."""
-INSTALL = "python -m pip install --require-hashes -r requirements.lock"
 
 _OURS = "scalix-gateway"
 _PINNED = re.compile(r"^(?P<requirement>[A-Za-z0-9][^\s#]*==[^\\#]+)", re.MULTILINE)
@@ -43,7 +42,7 @@ def litellm_version(version: str | None) -> Finding:
         if version is None
         else f"{version} is installed; {LITELLM} is what the hooks are tested with"
     )
-    return broken("LiteLLM", f"{found.capitalize()}.", f"{INSTALL}")
+    return broken("LiteLLM", f"{found.capitalize()}.", INSTALL)
 
 
 def read_pins(text: str) -> dict[str, str]:

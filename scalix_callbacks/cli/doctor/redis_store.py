@@ -12,7 +12,7 @@ import redis
 from scalix_callbacks.cli.doctor.finding import Finding, broken, ok, told, unknown, warning
 from scalix_callbacks.cli.doctor.subject import Subject
 from scalix_callbacks.cli.embedded_redis import url_of_socket
-from scalix_callbacks.cli.external_redis import OLDEST, TIMEOUT_S, check_redis
+from scalix_callbacks.cli.external_redis import OLDEST, TIMEOUT_S, check_redis, servers_of
 from scalix_callbacks.cli.running import find_running
 from scalix_callbacks.cli.start_error import StartError
 from scalix_callbacks.store.connection import TIMEOUT_S as COMMAND_TIMEOUT_S
@@ -68,18 +68,20 @@ def examine(subject: Subject, trial_url: str | None, problem: StartError | None)
 
 
 def of(url: str, whose: str) -> Iterator[Finding]:
-    """Of the Redis at `url`; `whose` says which one that is."""
+    """Of the Redis at `url`, of a cluster all its masters; `whose` says which one that is."""
     try:
         check_redis(url)
-        facts = look(url)
+        servers = servers_of(url)
+        facts = [look(server) for server in servers]
     except StartError as error:
         yield told("Redis", error)
         return
     except (redis.RedisError, OSError) as error:
         yield broken("Redis", f"It stopped answering ({type(error).__name__}).", "Look into its log.")
         return
-    yield ok("Redis", f"{whose} answers.")
-    yield from findings(facts)
+    yield ok("Redis", f"{whose} answers{f', all {len(servers)} masters of it' if len(servers) > 1 else ''}.")
+    # Of what is found in several of them, once is enough.
+    yield from dict.fromkeys(each for server in facts for each in findings(server))
 
 
 def look(url: str) -> RedisFacts:

@@ -7,18 +7,36 @@ zero_cost           its search, after each call of a model without a price, for 
 answer_cost         its cost of a call, for a header that users do not see
 deployment_usage    its search, after each call, for limits of a deployment that has none
 stream_models       how its models of a chunk set what they do not declare
+refused_keys        its retries of credentials that a provider refused
+callers_mistakes    its retries of wrong requests, and deployments that rest for all by what one caller asked
 response_ids        its look at each chunk of each stream for ids of another API
+empty_streams       a stream of garbage that ends as a complete answer, where another model could answer
+empty_messages      the same of /v1/messages, where the provider's own words go on with it
+empty_responses     the same of /v1/responses
+empty_answers       the same of answers that are no streams
+stream_failures     its count of a stream's failure, against the deployment that is asked next
+last_pause          its pause after the last retry, before another model or the error
+text_streams        streams of /v1/completions, whose failures came when no other model was tried any more
 
 `tests/proxy/test_repairs.py` tells when one can go.
 """
 
 from scalix_callbacks.proxy.repairs import (
     answer_cost,
+    callers_mistakes,
     correlation,
     deployment_usage,
+    empty_answers,
+    empty_messages,
+    empty_responses,
+    empty_streams,
+    last_pause,
+    refused_keys,
     response_ids,
+    stream_failures,
     stream_models,
     success_log,
+    text_streams,
     unused_hooks,
     zero_cost,
 )
@@ -30,8 +48,17 @@ REPAIRS = (
     zero_cost,
     answer_cost,
     deployment_usage,
+    refused_keys,
+    callers_mistakes,
     response_ids,
     stream_models,
+    empty_streams,
+    empty_messages,
+    empty_responses,
+    empty_answers,
+    stream_failures,
+    last_pause,
+    text_streams,
 )
 
 

@@ -11,8 +11,9 @@
 -- ARGV[3]  the moment, ms; empty: Redis' own clock
 -- ARGV[4]  output tokens asked for; empty: as many as there are
 -- ARGV[5]  fewest output tokens worth a call that asks for more
--- ARGV[6]  counters, words: {id amount base per_output}; amount "-": only counted; base is held whatever the
---          output, per_output for each token of it (tokens, requests or nano-USD, by the id's unit)
+-- ARGV[6]  counters, words: {id amount base per_output}; amount "-": only counted, "-~8" or "10~8": with a limit of
+--          8 in shadow; base is held whatever the output, per_output for each token of it (tokens, requests or
+--          nano-USD, by the id's unit)
 -- ARGV[7]  memo: what accounts for the call should its worker die (opaque)
 -- ARGV[8]  number of the attempt, 1 to 3; empty: of none
 -- ARGV[9]  hash of the attempt's body, one word
@@ -22,6 +23,7 @@
 --
 -- Returns words, with {start_ms used held} for each counter, in the order asked:
 --   "admitted now_ms output {…}"                     output "-": not limited
+--   "shadowed now_ms output ids {…}"                 admitted; limits in shadow would have refused: ids with commas
 --   "denied now_ms counter retry_at_ms reason {…}"   retry_at_ms "-": never; reason used, held or too_large
 --   "ended"                                          the call was released before this came
 --
@@ -41,11 +43,16 @@ for id, unit, window_s, amount, base, per_output in
   string.gmatch(ARGV[6], '((%a+):(%d+)) (%S+) (%d+) (%d+)') do
   local window = window_s * 1000
   local start, used, held, words = row_of(rows[id], window, now, now_word)
-  if amount == '-' and tonumber(base) > MOST_ONLY_COUNTED then base = whole(MOST_ONLY_COUNTED) end
+  local limit, shadow = tonumber(amount), nil
+  if not limit then
+    if amount ~= '-' then limit, shadow = string.match(amount, '^(%S+)~(%d+)$') end
+    limit, shadow = tonumber(limit), tonumber(shadow)
+    if not limit and tonumber(base) > MOST_ONLY_COUNTED then base = whole(MOST_ONLY_COUNTED) end
+  end
   -- All fields at once, also what is found out later: a table that grows is laid out anew. `charged` is the word
   -- of what is charged should the worker die.
   counters[#counters + 1] = {
-    id = id, unit = unit, window = window, amount = tonumber(amount), amount_word = amount,
+    id = id, unit = unit, window = window, amount = limit, amount_word = amount, shadow = shadow,
     base = tonumber(base), per_output = tonumber(per_output), start = start, used = used, held = held, words = words,
     is_request = unit == 'requests', is_shared = false, charged = unit == 'requests' and '0' or base,
   }
@@ -77,7 +84,7 @@ end
 if group and group.state ~= 'held' then group.starts = {} end
 
 -- What stands in the way, and until when. `math.huge`: for ever.
-local too_large, hard, soft, rejoined_at = nil, nil, nil, 0
+local too_large, hard, soft, rejoined_at, shadowed = nil, nil, nil, 0, nil
 local function later(one, id, at)
   if one and one.at >= at then return one end
   return {id = id, at = at}
@@ -90,11 +97,16 @@ for i = 1, #counters do
     counter.base = 0
     -- Should the call come back only when its request takes no more attempts, it needs room of its own.
     if amount and used + held + 1 > amount then rejoined_at = math.max(rejoined_at, ends) end
-  elseif amount then
+  elseif amount or counter.shadow then
     local need = counter.base
     if counter.per_output > 0 then need = need + counter.per_output * math.min(output, least_output) end
     need = math.max(need, 1) -- a counter that is used up is closed also for what asks nothing of it
-    if need > amount then
+    if counter.shadow and need > counter.shadow - used - held then
+      shadowed = (shadowed and shadowed .. ',' or '') .. counter.id
+    end
+    if not amount then
+      -- nothing stands in the way
+    elseif need > amount then
       if amount > 0 and counter.base > amount and counter.unit == 'tokens' then too_large = too_large or counter.id end
       hard = later(hard, counter.id, math.huge)
     elseif need > amount - used - (counter.is_request and held or 0) then
@@ -169,4 +181,5 @@ if not lease or tonumber(lease) < now + lease_ms / 2 then
   redis.call('PEXPIRE', KEYS[3], keep_ms)
 end
 if redis.call('HLEN', KEYS[2]) == 1 then redis.call('PEXPIRE', KEYS[2], keep_ms) end
+if shadowed then return answer('shadowed ' .. now_word .. ' ' .. output_word .. ' ' .. shadowed) end
 return answer('admitted ' .. now_word .. ' ' .. output_word)

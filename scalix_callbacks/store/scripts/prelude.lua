@@ -10,6 +10,7 @@
 --           in the windows listed.
 -- open call "counters_key group_key until_ms output LF {counter start_ms held base used amount} LF memo";
 --           `base` is what is charged should its worker die, `used` what was charged when it did.
+-- amount    "-" where nothing is limited; with "~" and a number behind it where there is a limit in shadow
 -- A word that is not known or not there is "-".
 
 -- Numbers stay the words they came as where they can: to print one takes Lua longer than most commands take Redis.

@@ -13,12 +13,12 @@
 -- ARGV[4]  how: "settle"   by its worker;
 --               "abandon"  by another one, when its worker's lease lapsed: charges what the prompt was held for;
 --               "release"  its admission is unknown: gives all back, leaves no record, and bars an admission
---                          that still is on its way;
+--                          that still is on its way; of a call given up meanwhile the record is replaced;
 --               "drain"    it was admitted without the store: what it used is counted whatever the limits
 -- ARGV[5]  1 when the call counts as a request, else 0
 -- ARGV[6]  tokens used
 -- ARGV[7]  nano-USD used
--- ARGV[8]  its record (opaque)
+-- ARGV[8]  its record (opaque); empty: it leaves none
 -- ARGV[9]  how long KEYS[5] lives, ms
 -- ARGV[10] how long the outbox outlives its last entry, ms
 -- ARGV[11] for "drain": counters, words {id amount}
@@ -27,7 +27,8 @@
 --   "settled now_ms counted {counter amount start_ms used held}"   counted 1: it was the one that counts
 --   "gone"    nothing is open under this id: settled already
 --   "alive"   only for "abandon": its worker has a lease
--- The outbox entry has the fields record, counted (0 | 1), late (0 | 1: replaces the record of a call given up).
+-- The outbox entry has the fields record, counted (0 | 1), late (0 | 1: replaces the record of a call given up, or
+-- one that its worker handed in itself and that says it counts).
 --
 -- Holds to: takes effect once per call, and once more after it was abandoned, then with the difference. Amounts
 -- go to the window of the admission; one that is over takes nothing; one that emptied meanwhile is taken up again,
@@ -57,8 +58,7 @@ if not is_open then
       holds[#holds + 1] = id .. ' ' .. start .. ' 0 0 0 ' .. amount
     end
     stored = KEYS[1] .. ' - - -\n' .. table.concat(holds, ' ') .. '\n'
-    redis.call('SET', KEYS[5], '-', 'PX', ARGV[9])
-  elseif not stored or stored == '-' or how == 'release' then
+  elseif not stored or stored == '-' then
     return 'gone'
   else
     is_late = true
@@ -72,7 +72,12 @@ end
 local head_end = string.find(stored, '\n', 1, true)
 local holds = string.sub(stored, head_end + 1, string.find(stored, '\n', head_end + 1, true) - 1)
 if is_open then redis.call('HDEL', KEYS[2], call) end
-if is_late then redis.call('DEL', KEYS[5]) end
+if how == 'drain' then
+  -- However it was found: said again it would be counted as never admitted, and its admission may yet come.
+  redis.call('SET', KEYS[5], '-', 'PX', ARGV[9])
+elseif is_late then
+  redis.call('DEL', KEYS[5])
+end
 
 -- Ids, and when the last of their windows ends; a window that is over is kept for a moment.
 local changed, last_end = {}, now + 1
@@ -166,8 +171,9 @@ if how == 'abandon' then
   redis.call('SET', KEYS[5], KEYS[1] .. ' ' .. group_key .. ' ' .. till .. ' -\n' .. table.concat(left, ' ') .. '\n',
              'PX', ARGV[9])
 end
-if how ~= 'release' then
-  redis.call('XADD', KEYS[3], '*', 'record', ARGV[8], 'counted', counted, 'late', is_late and '1' or '0')
+if ARGV[8] ~= '' and (how ~= 'release' or is_late) then
+  local late = (is_late or counted ~= ARGV[5]) and '1' or '0'
+  redis.call('XADD', KEYS[3], '*', 'record', ARGV[8], 'counted', counted, 'late', late)
   redis.call('PEXPIRE', KEYS[3], ARGV[10])
 end
 return table.concat(told, ' ')

@@ -1,0 +1,1 @@
+"""The operator's status page: its files, its login and its figures."""

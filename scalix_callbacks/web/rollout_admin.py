@@ -1,0 +1,105 @@
+"""`/scalix/admin/rollout`: features rolled out by the operator, as the command line does it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from scalix_callbacks.core.bodies import parse_body
+from scalix_callbacks.core.errors import ErrorCategory, GatewayError
+from scalix_callbacks.ledger.rollout_desk import RolloutDesk
+from scalix_callbacks.web.admin import segments_of
+from scalix_callbacks.web.admin_body import Fields
+from scalix_callbacks.web.keys import ReadsBody
+from scalix_callbacks.web.privacy import translated
+
+_NO_STORE = {"cache-control": "no-store"}
+_Answer = dict[str, Any]
+
+
+class RolloutApi:
+    """The routes, as one ASGI application; the edge lets only the operator through.
+
+    Args:
+        recent: all flags with how their users fare of late.
+        changed: reads what holds now; told after a change, so that this worker has it at once.
+    """
+
+    def __init__(
+        self,
+        desk: RolloutDesk,
+        recent: Callable[[], Awaitable[_Answer]],
+        read_body: ReadsBody,
+        changed: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._desk = desk
+        self._recent = recent
+        self._read_body = read_body
+        self._changed = changed
+        self._of_flag: Mapping[tuple[str, str], Callable[[str], _Answer]] = {
+            ("POST", "pause"): desk.pause,
+            ("POST", "resume"): desk.resume,
+            ("POST", "kill"): desk.kill,
+        }
+        self._of_user: Mapping[tuple[str, str], Callable[[str, str], _Answer]] = {
+            ("GET", ""): desk.validate,
+            ("DELETE", ""): desk.release,
+            ("POST", "migrate"): desk.migrate,
+            ("POST", "rollback"): desk.roll_back_user,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        match segments_of(scope)[1:]:
+            case []:
+                _allow(method, "GET")
+                answer = await translated(self._recent())
+            case [flag]:
+                answer = await self._flag(method, flag, scope, receive)
+            case [flag, "users", user, *rest] if len(rest) <= 1:
+                work = _named(self._of_user, method, "".join(rest))
+                answer = await self._done(method, work, flag, user, scope=scope, receive=receive)
+            case [flag, step]:
+                one = _named(self._of_flag, method, step)
+                answer = await self._done(method, one, flag, scope=scope, receive=receive)
+            case _:
+                raise GatewayError(ErrorCategory.NOT_FOUND)
+        await JSONResponse(answer, headers=_NO_STORE)(scope, receive, send)
+
+    async def _flag(self, method: str, flag: str, scope: Scope, receive: Receive) -> _Answer:
+        _allow(method, "GET", "PUT")
+        if method == "GET":
+            return await translated(asyncio.to_thread(self._desk.show, flag))
+        body = await self._body(scope, receive)
+        answer: _Answer = await translated(asyncio.to_thread(self._desk.set, flag, body))
+        await translated(self._changed())
+        return answer
+
+    async def _done(
+        self, method: str, work: Callable[..., _Answer], *names: str, scope: Scope, receive: Receive
+    ) -> _Answer:
+        if method != "GET":
+            Fields(await self._body(scope, receive), ())
+        answer: _Answer = await translated(asyncio.to_thread(work, *names))
+        if method != "GET":
+            await translated(self._changed())
+        return answer
+
+    async def _body(self, scope: Scope, receive: Receive) -> Mapping[str, Any]:
+        raw = await self._read_body(scope, receive)
+        return parse_body(raw) if raw.strip() else {}
+
+
+def _allow(method: str, *methods: str) -> None:
+    if method not in methods:
+        raise GatewayError(ErrorCategory.METHOD_NOT_ALLOWED, headers={"allow": ", ".join(methods)})
+
+
+def _named(works: Mapping[tuple[str, str], Any], method: str, step: str) -> Any:
+    if (work := works.get((method, step))) is not None:
+        return work
+    if allowed := sorted(of for of, name in works if name == step):
+        _allow(method, *allowed)
+    raise GatewayError(ErrorCategory.NOT_FOUND)

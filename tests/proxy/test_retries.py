@@ -1,0 +1,190 @@
+"""What LiteLLM's router does with each failure of a provider: tries again, or hands on at once (spec E3)."""
+
+import json
+import re
+from asyncio import StreamReader, StreamWriter, start_server
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import litellm
+import pytest
+from litellm import Router
+from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
+
+from scalix_callbacks.core.errors import ErrorCategory
+from scalix_callbacks.proxy.errors import categorise
+from scalix_callbacks.proxy.repairs import refused_keys
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Item.*using the `ReadOnly` qualifier:UserWarning"
+)  # LiteLLM's
+
+RETRIES = 2
+AGAIN, ONCE = 1 + RETRIES, 1
+C = ErrorCategory
+STATUSES = {
+    400: (ONCE, C.INVALID_REQUEST),
+    401: (ONCE, C.PROVIDER_AUTH),
+    402: (ONCE, C.PROVIDER_AUTH),
+    403: (ONCE, C.PROVIDER_AUTH),
+    404: (ONCE, C.MODEL_UNAVAILABLE),
+    408: (AGAIN, C.PROVIDER_TIMEOUT),
+    409: (AGAIN, C.PROVIDER_ERROR),
+    429: (AGAIN, C.PROVIDER_RATE_LIMITED),
+    500: (AGAIN, C.PROVIDER_ERROR),
+    502: (AGAIN, C.PROVIDER_ERROR),
+    503: (AGAIN, C.PROVIDER_ERROR),
+    529: (AGAIN, C.PROVIDER_RATE_LIMITED),
+}
+"""Provider calls before the fallback is asked, and what the failure is."""
+BODIES = {
+    "plain": {"error": {"message": "no", "type": "x", "param": None, "code": None}},
+    # DeepSeek's and Scalix' own; LiteLLM makes a BadRequestError of it, whatever the status.
+    "invalid_request_error": {
+        "error": {
+            "message": "no",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "invalid_request_error",
+        }
+    },
+}
+ANSWER = {
+    "id": "x",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "ok",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+
+
+@asynccontextmanager
+async def providers(status: int, body: Any) -> AsyncIterator[tuple[str, list[str]]]:
+    """`/failing` answers with this, `/well` well; their address, and which was asked, in order."""
+    asked: list[str] = []
+
+    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        await reader.readexactly(int(length[1]) if length else 0)
+        is_well = b" /well/" in head
+        asked.append("well" if is_well else "failing")
+        said = json.dumps(ANSWER if is_well else body).encode()
+        writer.write(
+            b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            % (200 if is_well else status)
+            + b"content-length: %d\r\n\r\n%s" % (len(said), said)
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    finally:
+        server.close()
+
+
+@pytest.fixture(autouse=True)
+def _mended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """LiteLLM with our mend, and without the pauses between its tries."""
+    monkeypatch.setattr(Router, "should_retry_this_error", refused_keys.should_retry_this_error)
+    monkeypatch.setattr(Router, "_time_to_sleep_before_retry", lambda *args, **kwargs: 0)
+    yield
+    litellm.callbacks.clear()
+
+
+async def tried(
+    model: str, status: int, body: Any, *, group: str = "f", falls_back: bool = True
+) -> tuple[list[str], BaseException | None]:
+    """Who was asked, in order, and what the router raised.
+
+    Args:
+        group: the deployments of the model: `f` fails, `w` does not.
+        falls_back: another model follows, which does not fail.
+    """
+    async with providers(status, body) as (address, asked):
+        failing = {"model": model, "api_base": f"{address}/failing", "api_key": "k", "api_version": "1"}
+        well = {"model": "openai/ok", "api_base": f"{address}/well/v1", "api_key": "k"}
+        router = Router(
+            model_list=[
+                *(
+                    {"model_name": "first", "litellm_params": {"f": failing, "w": well}[each]}
+                    for each in group
+                ),
+                {"model_name": "second", "litellm_params": well},
+            ],
+            num_retries=RETRIES,
+            disable_cooldowns=True,
+        )
+        chain = [{"first": [{"model": "second", "num_retries": 0}]}] if falls_back else []
+        raised: BaseException | None = None
+        try:
+            await router.acompletion(
+                model="first",
+                messages=[{"role": "user", "content": "x"}],
+                metadata={},
+                max_retries=0,
+                fallbacks=chain,
+            )
+        except Exception as error:  # whatever LiteLLM makes of it is what is asked here
+            raised = error
+        router.discard()
+        await close_litellm_async_clients()
+        litellm.in_memory_llm_clients_cache.flush_cache()
+        return asked, raised
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize(
+    "model", ["openai/m", "deepseek/m", "openrouter/m", "anthropic/claude-sonnet-4-6", "gemini/m", "azure/m"]
+)
+async def test_each_status_is_tried_again_or_handed_on(model: str, body: str, status: int) -> None:
+    """By the status, whatever the provider says beside it; in the end another model answers."""
+    asked, raised = await tried(model, status, BODIES[body])
+
+    assert raised is None
+    assert ["failing"] * STATUSES[status][0] + ["well"] == asked
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("body", BODIES)
+async def test_refused_credentials_of_one_of_two_deployments_are_handed_on(body: str, status: int) -> None:
+    """With others of its kind, LiteLLM would try again, and meet the same ones in the end."""
+    asked, raised = await tried("openai/m", status, BODIES[body], group="ff")
+
+    assert raised is None
+    assert ["failing", "well"] == asked
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("body", BODIES)
+async def test_where_no_other_model_follows_another_deployment_is_asked(body: str, status: int) -> None:
+    """It may have credentials of its own; the refused ones are not tried again."""
+    for _ in range(6):  # which of the two is the first is left to chance
+        asked, raised = await tried("openai/m", status, BODIES[body], group="fw", falls_back=False)
+
+        assert raised is None
+        assert asked in (["well"], ["failing", "well"])
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("body", BODIES)
+async def test_each_status_is_told_as_what_it_is(body: str, status: int) -> None:
+    """By its status, also where LiteLLM makes a bad request of it."""
+    _, raised = await tried("deepseek/m", status, BODIES[body], falls_back=False)
+
+    assert raised is not None
+    assert STATUSES[status][1] is categorise(raised)
+
+
+async def test_litellm_still_needs_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When this fails, `refused_keys` can go."""
+    monkeypatch.setattr(Router, "should_retry_this_error", refused_keys._original)
+    for status, body in ((403, "plain"), (401, "invalid_request_error")):
+        asked, _ = await tried("openai/m", status, BODIES[body])
+
+        assert AGAIN == asked.count("failing")
