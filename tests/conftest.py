@@ -1,5 +1,6 @@
 """What every test works under."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,11 @@ import pytest
 from hypothesis import settings
 
 from scalix_callbacks.core.call import CURRENT_CALL
+from scalix_callbacks.ledger import engine
 from tests.postgresql_server import MISSING, PostgresqlServer, empty_database, programs
+
+# Until the tests are found: what is imported is no garbage, and to look at LiteLLM takes seconds.
+gc.disable()
 
 # LiteLLM would ask the network for prices while it is imported.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -30,6 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     if "system" in item.path.parts:
         item.add_marker("system")
@@ -44,6 +54,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.get_closest_marker("system") is None,
         )
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_databases() -> Iterator[None]:
+    """Who waits for a lock or a connection here waits for a machine that does much else."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(engine, "_LOCK_TIMEOUT_MS", 60_000)
+        patched.setattr(engine, "_POOL_TIMEOUT_S", 60)
+        patched.setattr(
+            engine, "_POSTGRESQL_ARGUMENTS", {**engine._POSTGRESQL_ARGUMENTS, "connect_timeout": 60}
+        )
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,11 @@ from scalix_callbacks.core.alerts import MAX_TEXT, Alert, Kind
 from scalix_callbacks.core.limits import Counter, Standing
 from scalix_callbacks.core.tiers import DAY_S, Unit
 from scalix_callbacks.ledger.accounts import Accounts
-from scalix_callbacks.ledger.database import connect, migrate
+from scalix_callbacks.ledger.database import connect
 from scalix_callbacks.ledger.expiring_keys import expiring_keys
 from scalix_callbacks.store.alert_claims import MAX_CLAIMS, HostAlertClaims
 from scalix_callbacks.store.errors import StoreLost
+from tests.databases import make_tables
 
 WEBHOOK = "https://hooks.example.com/s3cret"
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
@@ -211,7 +212,7 @@ def test_a_budget_names_its_account() -> None:
 async def test_keys_that_end_soon_are_told(desk: Desk) -> None:
     """Not those that last, nor those that were revoked, nor any secret of theirs."""
     engine = connect(f"sqlite:///{desk.folder / 'scalix.db'}")
-    migrate(engine)
+    make_tables(engine)
     accounts = Accounts(engine, now=lambda: NOON)
     made = [
         accounts.issue_key("ada", "free", "free", expires_at=NOON.replace(month=2, day=day))

@@ -9,8 +9,9 @@ import pytest
 from scalix_callbacks.core.record import Outcome, abandoned, memo_of
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.kept import HAND_IN_AFTER_S, LOOK_EVERY_S, MAX_KEPT, Kept
-from scalix_callbacks.ledger.database import connect, migrate
+from scalix_callbacks.ledger.database import connect
 from scalix_callbacks.ledger.usage_records import UsageRecords
+from tests.databases import make_tables
 
 
 class Clock:
@@ -33,7 +34,7 @@ class Away:
 @pytest.fixture
 def records(tmp_path):
     engine = connect(f"sqlite:///{tmp_path}/scalix.db")
-    migrate(engine)
+    make_tables(engine)
     yield UsageRecords(engine)
     engine.dispose()
 

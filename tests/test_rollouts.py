@@ -16,11 +16,12 @@ from scalix_callbacks.core.rollout import Flag, Stage
 from scalix_callbacks.core.rollout_evidence import Minute, Triggers
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.ledger.accounts import Accounts
-from scalix_callbacks.ledger.database import connect, migrate
+from scalix_callbacks.ledger.database import connect
 from scalix_callbacks.ledger.errors import DatabaseError
 from scalix_callbacks.ledger.rollouts import Rollouts
 from scalix_callbacks.rollouts import JUDGE_S, MAX_WAITING, AlsoCounts, Flags
 from scalix_callbacks.store.errors import StoreLost
+from tests.databases import make_tables
 from tests.rollout_world import MemoryEvidence
 from tests.world import Clock
 
@@ -82,7 +83,7 @@ def evidence() -> MemoryEvidence:
 @pytest.fixture
 def book(tmp_path: Path, clock: Clock) -> Iterator[Rollouts]:
     engine = connect(f"sqlite:///{tmp_path / 'scalix.db'}")
-    migrate(engine)
+    make_tables(engine)
     accounts = Accounts(engine, now=clock)
     for name in ("ada", "bob"):
         accounts.create_account(name, "free")

@@ -17,12 +17,13 @@ from scalix_callbacks.core.tiers import DEFAULT_TIERS, TierTable
 from scalix_callbacks.ends import Ends
 from scalix_callbacks.gateway import Gateway
 from scalix_callbacks.ledger.accounts import Accounts
-from scalix_callbacks.ledger.database import connect, migrate
+from scalix_callbacks.ledger.database import connect
 from scalix_callbacks.ledger.directory import Directory
 from scalix_callbacks.metering import Meter
 from scalix_callbacks.proxy.internals import internal_fields
 from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
+from tests.databases import make_tables
 
 MASTER_KEY = "sk-master-f00d0123456789abcdef"
 NOON = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
@@ -92,7 +93,7 @@ class World:
         self.clock = Clock()
         self._file = folder / "scalix.db"
         self.engine = connect(f"sqlite:///{self._file}")
-        migrate(self.engine)
+        make_tables(self.engine)
         self.tiers, self.catalogue = tiers, catalogue
         self.accounts = Accounts(self.engine, now=self.clock)
         self.directory = Directory(self.accounts, self.clock.monotonic)

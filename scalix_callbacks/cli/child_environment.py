@@ -44,8 +44,9 @@ FAST: Mapping[str, str] = {
 
 STEADY: Mapping[str, str] = {
     # A model's only deployment rests once this many calls within a minute all failed, so that its fallbacks
-    # answer at once; LiteLLM would ask a dead one a thousand times. (It counts a call once, not each try.)
-    "SINGLE_DEPLOYMENT_TRAFFIC_FAILURE_THRESHOLD": "3",
+    # answer at once; LiteLLM would ask a dead one a thousand times. (It counts a call once, not each try.) Of
+    # one that fails three in ten, three in a row are common; six are not.
+    "SINGLE_DEPLOYMENT_TRAFFIC_FAILURE_THRESHOLD": "6",
 }
 """How LiteLLM's router judges; who sets one otherwise wants that."""
 

@@ -1,6 +1,7 @@
 """A worker as the launcher sees it: uvicorn's process, tied to us, asked for its health without waiting."""
 
 import asyncio
+import gc
 import io
 import os
 import signal
@@ -103,6 +104,7 @@ class Worker(Process):
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)
         lifeline.hold(self._data_dir, self._launcher_pid, self._drain_briefly)
+        gc.disable()  # until it has started: LiteLLM's modules are no garbage, and looking costs 2 s
         self._server = _Server(self.config, self._linger_s)
         super().target(sockets)
 
@@ -128,6 +130,11 @@ class _Server(Server):
     def __init__(self, config: Config, linger_s: float) -> None:
         super().__init__(config)
         self._linger_s = linger_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.freeze()  # what is here now stays: a look at all of it would hold up every call
+        gc.enable()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Takes no new connection; then what still comes on the open ones is the last on each."""

@@ -159,6 +159,8 @@ def says_something(chunk: Any) -> bool:
         delta = choice.get("delta")
         if any([choice.get("text")] if delta is None else _texts(delta)):
             return True
+        if delta is not None and any(map(_held(delta).get, _WITHOUT_TEXT)):
+            return True
         if choice.get("finish_reason") not in (None, "stop"):
             return True
     return False
@@ -171,6 +173,7 @@ def is_last_event(chunk: Any) -> bool:
 
 
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
+_WITHOUT_TEXT = ("audio", "images", "function_call")
 # A tuple: the hash of LiteLLM's enumeration is not that of its text.
 _LAST_EVENTS = ("response.completed", "response.incomplete")
 
@@ -198,6 +201,7 @@ def _texts(delta: Any) -> Iterator[str | None]:
     held = _held(delta)
     yield held.get("content")
     yield held.get("reasoning_content")
+    yield held.get("refusal")
     for call in held.get("tool_calls") or ():
         function = getattr(call, "function", None)
         yield getattr(function, "name", None)

@@ -62,7 +62,8 @@ from scalix_callbacks.cli.start_error import StartError
 from scalix_callbacks.cli.state import State
 from scalix_callbacks.core.catalogue import Catalogue, Deployment, Model
 from scalix_callbacks.core.tiers import HOUR_S, Limit, Tier, Unit
-from scalix_callbacks.ledger.database import SchemaState, connect, migrate
+from scalix_callbacks.ledger.database import SchemaState, connect
+from tests.databases import make_tables
 
 ROOT = Path(__file__).parents[2]
 KEY = "sk-a-key-that-nobody-may-see"
@@ -807,7 +808,7 @@ def test_our_own_database(tmp_path: Path) -> None:
     """Current, and may be written; no row is."""
     path = tmp_path / "x.db"
     engine = connect(f"sqlite:///{path}")
-    migrate(engine)
+    make_tables(engine)
     engine.dispose()
 
     assert {"database": OK, "database writable": OK} == of_database(path)
@@ -841,7 +842,7 @@ def test_a_database_that_can_only_be_read(tmp_path: Path) -> None:
     """Found without writing."""
     path = tmp_path / "x.db"
     engine = connect(f"sqlite:///{path}")
-    migrate(engine)
+    make_tables(engine)
     engine.dispose()
 
     found = list(sql_database.of(f"sqlite:///file:{path}?mode=ro&uri=true"))

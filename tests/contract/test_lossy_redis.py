@@ -38,7 +38,7 @@ from scalix_callbacks.core.usage import Usage
 from scalix_callbacks.drain import Drainer
 from scalix_callbacks.ends import Ends
 from scalix_callbacks.kept import HAND_IN_AFTER_S, Kept
-from scalix_callbacks.ledger.database import connect, migrate, writing
+from scalix_callbacks.ledger.database import connect, writing
 from scalix_callbacks.ledger.schema import usage_daily, usage_records
 from scalix_callbacks.ledger.usage_records import UsageRecords
 from scalix_callbacks.ledger.usage_sums import Span, UsageSums
@@ -51,6 +51,7 @@ from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
 from tests.contract.redis_server import RedisServer, left_behind, running_redis
 from tests.contract.world import PATIENCE_S
+from tests.databases import make_tables
 
 _T = TypeVar("_T")
 
@@ -355,7 +356,7 @@ def own_server() -> Iterator[RedisServer]:
 @pytest.fixture
 def engine(tmp_path: Any) -> Iterator[Engine]:
     engine = connect(f"sqlite:///{tmp_path}/scalix.db")
-    migrate(engine)
+    make_tables(engine)
     yield engine
     engine.dispose()
 

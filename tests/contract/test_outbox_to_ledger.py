@@ -16,7 +16,7 @@ from scalix_callbacks.core.limits import Attempt, Standing
 from scalix_callbacks.core.record import Outcome
 from scalix_callbacks.drain import MAX_BATCH, Drainer
 from scalix_callbacks.kept import Kept
-from scalix_callbacks.ledger.database import connect, migrate, writing
+from scalix_callbacks.ledger.database import connect, writing
 from scalix_callbacks.ledger.schema import usage_records
 from scalix_callbacks.ledger.usage_records import UsageRecords
 from scalix_callbacks.ledger.usage_sums import Span, UsageSums
@@ -26,6 +26,7 @@ from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
 from scalix_callbacks.store.outbox import OutboxEntry
 from tests.contract.world import NOON, REQUESTS_1D, REQUESTS_1H, Limiter, World
+from tests.databases import make_tables
 from tests.records import call_record
 
 MANY = replace(REQUESTS_1H, amount=None)
@@ -99,7 +100,7 @@ FAULTS = (
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
     engine = connect(database_url)
-    migrate(engine)
+    make_tables(engine)
     yield engine
     engine.dispose()
 

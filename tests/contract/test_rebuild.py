@@ -13,7 +13,7 @@ from scalix_callbacks.core.limits import Admitted, Ask, Counter, Standing
 from scalix_callbacks.core.record import windows_of
 from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Unit
 from scalix_callbacks.drain import Drainer
-from scalix_callbacks.ledger.database import connect, migrate
+from scalix_callbacks.ledger.database import connect
 from scalix_callbacks.ledger.usage_records import UsageRecords
 from scalix_callbacks.rebuild import PAUSE_S, TRIES, Rebuilt, rebuild, used_by
 from scalix_callbacks.store.connection import connect as connect_redis
@@ -22,6 +22,7 @@ from scalix_callbacks.store.keys import counters_key
 from scalix_callbacks.store.limiter import RedisLimiter
 from tests.contract.redis_server import RedisServer
 from tests.contract.world import PATIENCE_S, abandoned
+from tests.databases import make_tables
 from tests.records import call_record
 
 COUNTERS = (
@@ -97,7 +98,7 @@ class Desk:
 async def desk(clean_redis: RedisServer, tmp_path: Path) -> AsyncIterator[Desk]:
     redis = connect_redis(clean_redis.url)
     engine = connect(f"sqlite:///{tmp_path / 'ledger.db'}")
-    migrate(engine)
+    make_tables(engine)
     limiter = RedisLimiter(redis, "w-1", abandoned, timeout_s=PATIENCE_S)
     yield Desk(limiter, RedisCounters(redis, PATIENCE_S), UsageRecords(engine), clean_redis)
     await redis.aclose()

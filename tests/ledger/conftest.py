@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import Engine
 
 from scalix_callbacks.ledger.accounts import Accounts
-from scalix_callbacks.ledger.database import connect, migrate
+from scalix_callbacks.ledger.database import connect
+from tests.databases import make_tables
 
 
 class Clock:
@@ -39,7 +40,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 @pytest.fixture
 def migrated(engine: Engine) -> Engine:
     """The same engine, on today's schema."""
-    migrate(engine)
+    make_tables(engine)
     return engine
 
 

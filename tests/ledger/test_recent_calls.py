@@ -9,17 +9,18 @@ import pytest
 from sqlalchemy import Engine
 
 from scalix_callbacks.core.recent_calls import RecentCall
-from scalix_callbacks.ledger.database import DatabaseError, connect, migrate
+from scalix_callbacks.ledger.database import DatabaseError, connect
 from scalix_callbacks.ledger.recent_calls import RecentCalls
 from scalix_callbacks.ledger.usage_records import UsageRecords
 from scalix_callbacks.ledger.usage_sums import Group, Span, UsageSums
+from tests.databases import make_tables
 from tests.web.used import NOON, RECORD, RECORDS, break_database
 
 
 @pytest.fixture
 def ledger(database_url: str) -> Iterator[Engine]:
     engine = connect(database_url)
-    migrate(engine)
+    make_tables(engine)
     UsageRecords(engine).insert([(each.to_json(), False) for each in RECORDS])
     yield engine
     engine.dispose()
@@ -68,7 +69,7 @@ def test_the_busiest_come_first(ledger: Engine) -> None:
 def test_a_broken_database_is_one_error(tmp_path: Path) -> None:
     """The page shows its sentence."""
     engine = connect(f"sqlite:///{tmp_path / 'scalix.db'}")
-    migrate(engine)
+    make_tables(engine)
     engine.dispose()
     break_database(tmp_path)
 

@@ -15,7 +15,6 @@ from scalix_callbacks.ledger import upgrade
 from scalix_callbacks.ledger.account_rules import AccountNotFound
 from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.audit import Actor, AuditLog
-from scalix_callbacks.ledger.database import migrate
 from scalix_callbacks.ledger.engine import migrating
 from scalix_callbacks.ledger.erasures import Erasures
 from scalix_callbacks.ledger.export import Export
@@ -219,7 +218,7 @@ def test_a_database_of_before_gets_rollouts(engine: Engine, clock: Any) -> None:
             text("INSERT INTO accounts (id, tier, created_at, change_no) VALUES ('ada', 'pro', :at, 1)"),
             {"at": at},
         )
-    migrate(engine)
+    upgrade.migrate(engine)
     rollouts = Rollouts(engine, FLAGS, now=clock)
 
     assert ({}, 0) == (rollouts.read().rollouts, rollouts.change_no())

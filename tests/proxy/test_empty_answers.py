@@ -3,10 +3,11 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import litellm
+import openai
 import pytest
 from litellm.exceptions import MidStreamFallbackError
 from litellm.router import Router
@@ -36,6 +37,9 @@ class Source:
     def __init__(self, *items: Any, **attributes: Any) -> None:
         self._left = iter(items)
         vars(self).update(attributes)
+
+    def __aiter__(self) -> Self:
+        return self
 
     async def __anext__(self) -> Any:
         for item in self._left:
@@ -182,7 +186,7 @@ TEXT = event("response.output_text.delta", delta="Hi")
 )
 async def test_a_response_comes_through_as_it_is(events: tuple[Any, ...]) -> None:
     """Also one of no word, where its provider says that it used something for it, or why."""
-    assert list(events) == [each async for each in empty_responses.CheckedResponse(Source(*events))]
+    assert list(events) == [each async for each in await empty_responses.begun(Source(*events))]
 
 
 COUNTED = {"input_tokens": 3, "output_tokens": 0, "total_tokens": 3}
@@ -203,15 +207,11 @@ COUNTED = {"input_tokens": 3, "output_tokens": 0, "total_tokens": 3}
 async def test_a_response_without_an_answer_is_a_failure(
     events: tuple[Any, ...], category: ErrorCategory
 ) -> None:
-    """Nothing but its announcement is told: another model may answer behind it."""
-    told = []
-    with pytest.raises(MidStreamFallbackError) as failure:
-        async for each in empty_responses.CheckedResponse(Source(*events)):
-            told.append(each)
+    """Of its deployment, before it is given out: another try or model may answer."""
+    with pytest.raises((openai.OpenAIError, httpx.HTTPError)) as failure:
+        await empty_responses.begun(Source(*events))
 
-    assert failure.value.is_pre_first_chunk
     assert category is categorise(failure.value)
-    assert told in ([], [CREATED])
 
 
 async def test_a_response_of_another_api_goes_by_what_that_one_told() -> None:
@@ -219,10 +219,10 @@ async def test_a_response_of_another_api_goes_by_what_that_one_told() -> None:
     usage = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
     chats = [Source(chunks=[SimpleNamespace(usage=told)]) for told in (None, USAGE)]
     silent, told = (Source(completed(usage=usage), litellm_custom_stream_wrapper=chat) for chat in chats)
-    with pytest.raises(MidStreamFallbackError):
-        await anext(empty_responses.CheckedResponse(silent))
+    with pytest.raises(litellm.InternalServerError):
+        await empty_responses.begun(silent)
 
-    assert "response.completed" == (await anext(empty_responses.CheckedResponse(told))).type
+    assert "response.completed" == (await anext(await empty_responses.begun(told))).type
 
 
 @pytest.mark.parametrize("model", [None, "gpt-4"])
@@ -233,13 +233,13 @@ async def test_a_stream_without_an_answer_is_in_the_trace(model: str | None) -> 
     try:
         if call is not None:
             tries.sent(call, {"model": "openai/x", "metadata": {"model_group": model}})
-        for checked in (
-            empty_messages.CheckedEvents(Source(b"<html>")),
-            empty_responses.CheckedResponse(Source()),
-            empty_streams.HandedOn(Source(MidStreamFallbackError("late", "m", "openai"))),
+        for begun in (
+            anext(empty_messages.CheckedEvents(Source(b"<html>"))),
+            empty_responses.begun(Source()),
+            empty_streams.begun(Source(MidStreamFallbackError("late", "m", "openai"))),
         ):
-            with pytest.raises(MidStreamFallbackError):
-                await anext(checked)  # type: ignore[call-overload]  # each is one
+            with pytest.raises(openai.OpenAIError):
+                await begun
     finally:
         CURRENT_CALL.reset(token)
 
@@ -258,14 +258,16 @@ async def test_a_stream_without_an_answer_is_in_the_trace(model: str | None) -> 
         (ValueError("'oops' is no status"), ErrorCategory.PROVIDER_ERROR),
     ],
 )
-async def test_a_chat_is_handed_on_whatever_it_failed_with(
+async def test_a_chat_fails_with_what_its_provider_failed_with(
     failure: Exception, category: ErrorCategory
 ) -> None:
-    """Before its first word. LiteLLM hands on what it takes for worth it."""
-    with pytest.raises(MidStreamFallbackError) as handed_on:
-        await anext(empty_streams.HandedOn(Source(failure)))
+    """Before its first word; what LiteLLM makes of it when it is out of the router's hands is taken off."""
+    for raised in (failure, MidStreamFallbackError("late", "m", "openai", original_exception=failure)):
+        with pytest.raises(Exception) as told:  # compared below
+            await empty_streams.begun(Source(raised))
 
-    assert category is categorise(handed_on.value)
+        assert category is categorise(told.value)
+        assert not isinstance(told.value, MidStreamFallbackError)
 
 
 # --- with LiteLLM's router -------------------------------------------------------------------------------

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from importlib.metadata import version
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import litellm
 import pytest
-from litellm.exceptions import MidStreamFallbackError
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils.litellm_logging import Logging
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
@@ -42,6 +41,7 @@ from scalix_callbacks.proxy.repairs import (
     unused_hooks,
     zero_cost,
 )
+from scalix_callbacks.proxy.repairs.begun import MAX_HELD
 
 ADA = Caller("ada", "free", Role.USER)
 PATCHED = (
@@ -308,7 +308,14 @@ class Chunks:
 
     def __init__(self, *chunks: ModelResponseStream) -> None:
         self.chunks = list(chunks)
+        self.is_closed = False
         self._left = iter(chunks)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def aclose(self) -> None:
+        self.is_closed = True
 
     async def __anext__(self) -> ModelResponseStream:
         for chunk in self._left:
@@ -331,23 +338,27 @@ USAGE = Usage(prompt_tokens=3, completion_tokens=0, total_tokens=3)
 )
 async def test_an_answer_comes_through_as_it_is(chunks: tuple[ModelResponseStream, ...]) -> None:
     """Also one of no word, where its provider says that it is one, or why."""
-    assert list(chunks) == [each async for each in empty_streams.Checked(Chunks(*chunks))]
+    assert list(chunks) == [each async for each in await empty_streams.begun(Chunks(*chunks))]
+
+
+async def test_a_stream_that_is_long_silent_is_given_out() -> None:
+    """What is held back of it has a bound."""
+    chunks = [*[ROLE] * (2 * MAX_HELD), WORD, STOP]
+    assert chunks == [each async for each in await empty_streams.begun(Chunks(*chunks))]
 
 
 @pytest.mark.parametrize("chunks", [(), (STOP,), (ROLE, STOP), (ROLE,)])
 async def test_a_stream_without_an_answer_is_a_failure(chunks: tuple[ModelResponseStream, ...]) -> None:
-    """Its end is not told: another model may answer behind it."""
-    told = []
-    with pytest.raises(MidStreamFallbackError) as failure:
-        async for each in empty_streams.Checked(Chunks(*chunks)):
-            told.append(each)
+    """Of its deployment, before it is given out; its provider is left."""
+    stream = Chunks(*chunks)
+    with pytest.raises(litellm.InternalServerError):
+        await empty_streams.begun(stream)
 
-    assert STOP not in told
-    assert failure.value.is_pre_first_chunk
+    assert stream.is_closed
 
 
 @pytest.mark.parametrize("is_mended", [False, True])
-async def test_another_model_answers_after_garbage(is_mended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_try_and_model_follow_garbage(is_mended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where LiteLLM asks it by itself, as with OpenAI's SDK, the mend can go."""
     monkeypatch.setenv("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", "true")  # as our launcher does
     if is_mended:
@@ -359,14 +370,16 @@ async def test_another_model_answers_after_garbage(is_mended: bool, monkeypatch:
         models = [
             {"model_name": name, "litellm_params": {"model": f"openai/{name}", **served}} for name in names
         ]
-        router = Router(model_list=models, fallbacks=[{"first": ["second"]}], num_retries=0)
+        router = Router(
+            model_list=models, fallbacks=[{"first": ["second"]}], num_retries=1, disable_cooldowns=True
+        )
         stream = await router.acompletion(
             "first", [{"role": "user", "content": "Hi"}], stream=True, max_tokens=3
         )
         words = [each.choices[0].delta.content async for each in stream]
         asked = [call["model"] for call in provider.calls()]
 
-    assert (["first", "second"] if is_mended else ["first"]) == asked
+    assert (["first", "first", "second"] if is_mended else ["first"]) == asked
     assert is_mended == any(words)
 
 

@@ -14,7 +14,7 @@ from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_c
 
 from scalix_callbacks.core.errors import ErrorCategory
 from scalix_callbacks.proxy.errors import categorise
-from scalix_callbacks.proxy.repairs import refused_keys
+from scalix_callbacks.proxy.repairs import garbage, refused_keys
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Item.*using the `ReadOnly` qualifier:UserWarning"
@@ -71,7 +71,8 @@ async def providers(status: int, body: Any) -> AsyncIterator[tuple[str, list[str
         await reader.readexactly(int(length[1]) if length else 0)
         is_well = b" /well/" in head
         asked.append("well" if is_well else "failing")
-        said = json.dumps(ANSWER if is_well else body).encode()
+        told = ANSWER if is_well else body
+        said = (told if isinstance(told, str) else json.dumps(told)).encode()
         writer.write(
             b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\nconnection: close\r\n"
             % (200 if is_well else status)
@@ -179,6 +180,17 @@ async def test_each_status_is_told_as_what_it_is(body: str, status: int) -> None
 
     assert raised is not None
     assert STATUSES[status][1] is categorise(raised)
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_garbage_is_tried_again(is_mended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When LiteLLM tries it again by itself, `garbage` can go."""
+    monkeypatch.setattr(litellm, "should_retry", garbage.should_retry if is_mended else garbage._original)
+    monkeypatch.setenv("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", "true")  # as our launcher does
+    asked, raised = await tried("openai/m", 200, "<html>Bad gateway</html>")
+
+    assert raised is None
+    assert ["failing"] * (AGAIN if is_mended else ONCE) + ["well"] == asked
 
 
 async def test_litellm_still_needs_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:

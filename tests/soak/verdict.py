@@ -51,6 +51,9 @@ NEVER_THE_CLIENTS = frozenset(
 )
 """What no client may be told in such a run, whatever befalls the gateway."""
 
+NOTICED_WITHIN_S = 2.0
+"""How long after a client left its call may be open still: what befalls the gateway then befalls the call."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -94,7 +97,7 @@ def complaints(evidence: Evidence) -> list[str]:
             said.append(f"{tag}: one request counted {len(kept)} times")
         # What befell one attempt may leave its failures to the next.
         is_disturbed = any(
-            seen.began < until and since < seen.ended
+            seen.began < until and since < seen.ended + (NOTICED_WITHIN_S if seen.has_left else 0)
             for seen in of_request
             for since, until in evidence.troubles
         )

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "start_scalix_litellm.py"
 MASTER_KEY = "sk-master-f00d0123456789abcdef"
 UPSTREAM_KEY = "sk-upstream-5ecret0123456789abcd"
-START_TIMEOUT_S = 90.0
+START_TIMEOUT_S = 150.0
 
 
 def wait_until(condition: Callable[[], Any], timeout_s: float = 30.0) -> Any:
@@ -41,8 +41,16 @@ def plain_environment(**values: str) -> dict[str, str]:
 
 
 def write_config(path: Path, models: Mapping[str, Mapping[str, Any]], **sections: Any) -> Path:
-    """A configuration that names the models alone, as one written for plain LiteLLM would."""
-    entries = [{"model_name": name, "litellm_params": dict(params)} for name, params in models.items()]
+    """A configuration that names the models alone, as one written for plain LiteLLM would.
+
+    Args:
+        models: `litellm_params` by name; `model_info` beside them goes where it belongs.
+    """
+    entries = []
+    for name, params in models.items():
+        beside = {"model_info": params["model_info"]} if "model_info" in params else {}
+        given = {each: value for each, value in params.items() if each != "model_info"}
+        entries.append({"model_name": name, "litellm_params": given, **beside})
     path.write_text(yaml.safe_dump({"model_list": entries, **sections}))
     return path
 
@@ -76,7 +84,12 @@ class GatewayProcess:
             )
         if disk is not None:
             self.data_dir = disk.seen_by(self.process.pid)
-        self.url = str(wait_until(self._ready_url, START_TIMEOUT_S))
+        try:
+            self.url = str(wait_until(self._ready_url, START_TIMEOUT_S))
+        except BaseException:
+            self.process.terminate()
+            self.process.wait(60)
+            raise
 
     def _ready_url(self) -> str | None:
         assert self.process.poll() is None, f"the gateway did not start:\n{self.output.read_text()}"

@@ -1,6 +1,7 @@
 """Two gateways behind nginx, on a Redis Cluster and PostgreSQL: exact limits, and nothing lost."""
 
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from scalix_callbacks.store import keys
 from tests.postgresql_server import empty_database
 from tests.redis_cluster import RedisCluster
 from tests.system.asking import CHAT, ask, user
-from tests.system.gateway_process import wait_until
+from tests.system.gateway_process import START_TIMEOUT_S, wait_until
 from tests.system.scaled_out import Load, Machines
 
 FOLLOWS_WITHIN_S = 5.0
@@ -77,7 +78,11 @@ def test_forty_calls_of_a_free_user_at_once(machines: Machines) -> None:
 
     def send(number: int) -> httpx.Response:
         with machines.gateways[number % 2].client(key) as client:
-            return client.post(CHAT, json=ask())
+            # Where much else is done, Redis may answer too late: who is free is told to come again.
+            until = time.monotonic() + START_TIMEOUT_S
+            while (answer := client.post(CHAT, json=ask())).status_code == 503 and time.monotonic() < until:
+                time.sleep(1)
+            return answer
 
     with ThreadPoolExecutor(40) as pool:
         answers = list(pool.map(send, range(40)))
@@ -88,7 +93,7 @@ def test_forty_calls_of_a_free_user_at_once(machines: Machines) -> None:
 
     assert records == of_other
     assert (10, 30) == (statuses.count(200), statuses.count(429)), [a.text for a in answers]
-    assert (10, 0) == machines.standing(name)
+    wait_until(lambda: (10, 0) == machines.standing(name), LEASE_AND_ROUNDS_S)
     assert [("ok", 1)] * 10 == [(each["outcome"], each["requests_counted"]) for each in records]
 
 

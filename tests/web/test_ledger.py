@@ -11,10 +11,11 @@ import pytest
 from starlette.types import ASGIApp
 
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
-from scalix_callbacks.ledger.database import connect, migrate
+from scalix_callbacks.ledger.database import connect
 from scalix_callbacks.ledger.usage_records import UsageRecords
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.web.ledger import ledger_page, outbox_state
+from tests.databases import make_tables
 from tests.records import NOON, call_record
 
 RECORD = call_record(
@@ -33,7 +34,7 @@ def record(number: int) -> dict[str, Any]:
 def records(tmp_path: Path) -> Iterator[UsageRecords]:
     """Five calls, a minute apart."""
     engine = connect(f"sqlite:///{tmp_path / 'scalix.db'}")
-    migrate(engine)
+    make_tables(engine)
     records = UsageRecords(engine)
     records.insert([(record(number), False) for number in range(5)])
     yield records

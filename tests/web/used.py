@@ -15,8 +15,9 @@ from scalix_callbacks.core.call import CALL_IN_SCOPE, Call
 from scalix_callbacks.core.caller import OPERATOR, Caller
 from scalix_callbacks.core.errors import ErrorCategory
 from scalix_callbacks.core.record import Outcome
-from scalix_callbacks.ledger.database import connect, migrate
+from scalix_callbacks.ledger.database import connect
 from scalix_callbacks.ledger.usage_records import UsageRecords
+from tests.databases import make_tables
 from tests.records import NOON, call_record
 
 RECORD = call_record(
@@ -48,7 +49,7 @@ RECORDS = (
 def ledger(folder: Path) -> Iterator[Engine]:
     """With RECORDS in it."""
     engine = connect(f"sqlite:///{folder / 'scalix.db'}")
-    migrate(engine)
+    make_tables(engine)
     UsageRecords(engine).insert([(each.to_json(), False) for each in RECORDS])
     yield engine
     engine.dispose()

@@ -1,19 +1,24 @@
-"""1.106.2: the same of streams of `/v1/messages`, raw SSE in which all that a provider says goes on."""
+"""1.106.2: the same of streams of `/v1/messages`, raw SSE in which all that a provider says goes on.
+
+Here LiteLLM itself tries again and hands on what fails before the first word, where it is told of it.
+"""
 
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
+import httpx
+import openai
 import orjson
+from litellm.exceptions import MidStreamFallbackError
 from litellm.router import Router
 
 from scalix_callbacks.core.usage import parse_usage
-from scalix_callbacks.proxy.repairs.empty_streams import next_or_failure, no_answer, tells_usage
+from scalix_callbacks.proxy import tries
+from scalix_callbacks.proxy.repairs.begun import MAX_HELD, no_answer, tells_usage
 
 MAX_UNREAD_BYTES = 1_000_000
-MAX_HELD = 200
-"""Events; LiteLLM's own bound for what it holds back before the first word."""
 
 _original = Router._aanthropic_messages_streaming_iterator
 
@@ -52,14 +57,21 @@ class CheckedEvents:
             if self._has_spoken:
                 return await self._stream.__anext__()
             try:
-                chunk = await next_or_failure(self._stream)
+                chunk = await self._stream.__anext__()
             except StopAsyncIteration:
                 if not self._has_reported():
-                    raise no_answer(self._stream) from None
+                    raise self._failed() from None
                 self._has_spoken = True
                 self._ready += self._held
-                continue
-            self._read(chunk)
+            except MidStreamFallbackError as error:
+                tries.broke(error)
+                raise
+            except (openai.OpenAIError, httpx.HTTPError) as error:
+                raise self._failed(error) from error
+            except Exception as error:  # of any class: LiteLLM stumbled over what it got
+                raise self._failed() from error
+            else:
+                self._read(chunk)
         return self._ready.popleft()
 
     async def aclose(self) -> None:
@@ -84,14 +96,26 @@ class CheckedEvents:
                 return
             if event["type"] in _APART:
                 if event["type"] == "error":
-                    no_answer(self._stream)  # noted; what to do about it is LiteLLM's to say
+                    self._failed()  # noted; what to do about it is LiteLLM's to say
                 self._ready.append(frame)
             elif self._held or event["type"] not in _BEFORE:
                 self._held.append(frame)
             else:
                 self._ready.append(frame)
         if len(self._unread) > MAX_UNREAD_BYTES or len(self._held) > MAX_HELD:
-            raise no_answer(self._stream)
+            raise self._failed()
+
+    def _failed(self, failure: Exception | None = None) -> MidStreamFallbackError:
+        """The one kind of failure that LiteLLM hands on; noted as one of who was asked."""
+        original = failure or no_answer(self._stream)
+        tries.broke(original)
+        return MidStreamFallbackError(
+            message=str(original),
+            model=str(getattr(self._stream, "model", None) or ""),
+            llm_provider=str(getattr(self._stream, "custom_llm_provider", None) or ""),
+            original_exception=original,
+            is_pre_first_chunk=True,
+        )
 
     def _frames(self) -> Iterator[bytes]:
         """The whole events there are; what follows them stays unread."""
