@@ -40,8 +40,9 @@ def sentence_of(url: str) -> str:
     return str(caught.value)
 
 
-def test_sqlite_is_opened_safely(tmp_path: Path) -> None:
+def test_sqlite_is_opened_safely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers do not block writers, no commit is lost to a power cut, and references hold."""
+    monkeypatch.setattr(engine_module, "_LOCK_TIMEOUT_MS", 4_321)
     engine = connect(f"sqlite:///{tmp_path / 'x.db'}")
     with reading(engine) as one, reading(engine) as other:
         modes = [
@@ -50,7 +51,7 @@ def test_sqlite_is_opened_safely(tmp_path: Path) -> None:
         ]
     engine.dispose()
 
-    assert [["wal", "wal"], [5000, 5000], [1, 1], [2, 2]] == modes
+    assert [["wal", "wal"], [4321, 4321], [1, 1], [2, 2]] == modes
 
 
 def test_connecting_opens_nothing(tmp_path: Path) -> None:
