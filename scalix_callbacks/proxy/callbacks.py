@@ -22,7 +22,8 @@ from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.trace import Step
 from scalix_callbacks.core.usage import NOTHING, Usage
 from scalix_callbacks.proxy import answer_cache, runtime, spans, tries
-from scalix_callbacks.proxy.engine import Savings, by_upstream, for_deployment, under_the_name_asked_for
+from scalix_callbacks.proxy.answer_names import give_name, name_of
+from scalix_callbacks.proxy.engine import Savings, by_upstream, for_deployment
 from scalix_callbacks.proxy.errors import AuthRefusal, ScalixProxyError, to_gateway_error
 from scalix_callbacks.proxy.served import Served, served_by
 from scalix_callbacks.proxy.stream_reading import StreamReading, is_finish, is_last_event
@@ -160,7 +161,7 @@ class ScalixCallbacks(CustomLogger):
         served = served_by(response, asked=call.model)
         used = usage_of(response, call.ask.prompt_tokens if call.ask is not None else 0)
         tell_estimated(response, used)
-        under_the_name_asked_for(call, response)
+        give_name(response, name_of(call, served))
         await runtime.meter().settle(
             call, Outcome.OK, used, model_used=served.model or call.model, **served.about
         )
@@ -192,6 +193,8 @@ class ScalixCallbacks(CustomLogger):
                 if (passed := reading.take(chunk)) is None:
                     _check(reading)
                     continue
+                if call is not None and (event := getattr(passed, "response", None)) is not None:
+                    give_name(event, name_of(call, served_by(response, asked=call.model)))
                 if call is not None and call.ask is not None and is_last_event(passed):
                     _, told = await _settle_ended(call, reading, response)
                     passed.scalix = passed.response.scalix = told
@@ -231,7 +234,8 @@ class ScalixCallbacks(CustomLogger):
             return
         used, told = await _settle_ended(call, reading, response)
         if call.endpoint in (Endpoint.CHAT, Endpoint.COMPLETIONS):
-            yield _last_chunk(call, reading.first, used, told)
+            name = name_of(call, served_by(reading.first, response, asked=call.model))
+            yield _last_chunk(call, name, reading.first, used, told)
 
     async def async_post_call_response_headers_hook(
         self,
@@ -347,13 +351,13 @@ async def _settle_failed(
     )
 
 
-def _last_chunk(call: Call, first: Any, used: Usage, scalix: dict[str, Any]) -> bytes:
+def _last_chunk(call: Call, name: str | None, first: Any, used: Usage, scalix: dict[str, Any]) -> bytes:
     """The one usage chunk of a stream, in the form every client reads: no name, `choices` empty."""
     chunk: dict[str, Any] = {
         "id": getattr(first, "id", None) or f"chatcmpl-{call.request_id}",
         "object": getattr(first, "object", None) or "chat.completion.chunk",
         "created": getattr(first, "created", None) or int(call.started_at_s),
-        "model": call.model,
+        "model": name,
         "choices": [],
         "usage": _usage_told(used),
         "scalix": scalix,

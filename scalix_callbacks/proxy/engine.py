@@ -58,12 +58,6 @@ def by_upstream(call: Call, data: dict[str, Any]) -> None:
         data[kind.value] = [{upstream: special}] if special else None
 
 
-def under_the_name_asked_for(call: Call, response: Any) -> None:
-    """The way by an upstream engine is no fallback: the whole answer has the name that was asked for."""
-    if call.engine is not None and call.engine.upstream_model is not None and hasattr(response, "model"):
-        response.model = call.model
-
-
 def _plain(address: str) -> str:
     return address.rstrip("/")
 
