@@ -193,11 +193,12 @@ class ScalixCallbacks(CustomLogger):
                 if (passed := reading.take(chunk)) is None:
                     _check(reading)
                     continue
-                if call is not None and (event := getattr(passed, "response", None)) is not None:
-                    give_name(event, name_of(call, served_by(response, asked=call.model)))
-                if call is not None and call.ask is not None and is_last_event(passed):
-                    _, told = await _settle_ended(call, reading, response)
-                    passed.scalix = passed.response.scalix = told
+                if call is not None and call.endpoint is Endpoint.RESPONSES:
+                    if (answer := getattr(passed, "response", None)) is not None:
+                        give_name(answer, name_of(call, served_by(response, asked=call.model)))
+                    if call.ask is not None and is_last_event(passed):
+                        _, told = await _settle_ended(call, reading, response)
+                        passed.scalix = passed.response.scalix = told
                 if reading.is_empty and is_finish(passed):
                     finish = passed  # until it is known whether there was an answer
                 else:
