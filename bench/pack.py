@@ -5,6 +5,7 @@
 
 import asyncio
 import cProfile
+import gc
 import json
 import pstats
 import sys
@@ -143,6 +144,7 @@ async def run(key: str, is_profiled: bool) -> dict[str, float]:
         traced=pack.traced,
     )
     await pack.start()
+    gc.freeze()  # as a worker does that has started
     text = {"messages": [{"role": "user", "content": "Say in a few words how a thing is measured."}]}
     whole = orjson.dumps({"model": "scalix-whole", **text})
     stream = orjson.dumps({"model": "scalix-chunks-210", **text, "stream": True})
