@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         arguments = parser.build().parse_args(argv)
-    except SystemExit as end:  # argparse has printed what is wrong, or the help
+    except SystemExit as end:  # the parser has printed what is wrong, or the help
         return OK if not end.code else USAGE
     try:
         answer = _done(arguments)
