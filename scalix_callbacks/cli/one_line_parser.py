@@ -7,9 +7,9 @@ from scalix_callbacks.core.redact import Redactor
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Says what is not understood and where help is, without the usage; a key among what was typed is left out.
+    """Says what is not understood and where help is, without the usage; its subparsers do the same.
 
-    Its subparsers do the same.
+    A key among what was typed is not repeated.
     """
 
     def error(self, message: str) -> NoReturn:

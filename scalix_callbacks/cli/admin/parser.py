@@ -26,7 +26,7 @@ from scalix_callbacks.ledger.usage_sums import Group
 
 
 def build() -> argparse.ArgumentParser:
-    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere = OneLineParser(add_help=False)
     _add_global_options(everywhere, argparse.SUPPRESS)
     everywhere.add_argument("--json", action="store_true", help="print JSON")
 
