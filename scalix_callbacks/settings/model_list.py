@@ -10,6 +10,7 @@ from scalix_callbacks.core.catalogue import SPECIAL_CHAINS, Catalogue, ChainKind
 from scalix_callbacks.core.tiers import TierTable
 from scalix_callbacks.settings.errors import SettingsError
 from scalix_callbacks.settings.litellm_values import check_routing, check_values
+from scalix_callbacks.settings.placeholders import is_placeholder
 
 ENV_PREFIX = "os.environ/"
 CUSTOM_AUTH = "scalix_callbacks.plugin.authenticate"
@@ -23,6 +24,7 @@ KEYLESS_PROVIDERS = frozenset(
 _WHOLE_VALUE = re.compile(re.escape(ENV_PREFIX) + r"\w+")
 _SECTIONS = ("litellm_settings", "router_settings", "general_settings")
 _MAX_NAME = 200
+_PLACEHOLDER = " (now a placeholder)"
 
 DefaultCredentials = Callable[[str], bool]
 """Whether LiteLLM finds a model's credentials by itself, in the environment."""
@@ -182,6 +184,10 @@ def _missing(
     for value in params.values():
         if isinstance(value, str) and value.startswith(ENV_PREFIX) and resolve(value, environ) is None:
             return value.removeprefix(ENV_PREFIX)
+    key = resolve(params.get("api_key"), environ)
+    if isinstance(key, str) and is_placeholder(key):
+        is_resolved = key != params["api_key"]
+        return (params["api_key"].removeprefix(ENV_PREFIX) if is_resolved else "api_key") + _PLACEHOLDER
     named = params.get("litellm_credential_name")
     if isinstance(named, str) and named in known_credentials:
         return None
@@ -192,7 +198,8 @@ def _missing(
     provider = str(params.get("custom_llm_provider") or model.split("/", 1)[0])
     if provider in KEYLESS_PROVIDERS or has_default_credentials is None or has_default_credentials(model):
         return None
-    return "api_key"
+    usual = f"{provider.upper()}_API_KEY"
+    return usual + _PLACEHOLDER if is_placeholder(environ.get(usual, "")) else "api_key"
 
 
 def _credential_names(config: Mapping[str, Any]) -> frozenset[str]:
