@@ -1,18 +1,18 @@
 """The verdict of --check: would a start do? Nothing is started or made."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from scalix_callbacks.cli.banner import models_text, tiers_text
 from scalix_callbacks.cli.child_environment import LITELLM_DATABASES
 from scalix_callbacks.cli.console import Console
 from scalix_callbacks.cli.data_dir import DataDir
 from scalix_callbacks.cli.embedded_redis import redis_server
-from scalix_callbacks.cli.external_redis import check_redis
+from scalix_callbacks.cli.external_redis import check_redis, setting_of
+from scalix_callbacks.cli.ledger_database import check_place, opened, sqlite_file
 from scalix_callbacks.cli.listener import bind
 from scalix_callbacks.cli.running import find_running
 from scalix_callbacks.cli.start_rules import check_demo_address
-from scalix_callbacks.ledger.database import DatabaseError, SchemaState, connect, schema_state
+from scalix_callbacks.ledger.database import DatabaseError, SchemaState, schema_state
 from scalix_callbacks.settings import Settings
 
 
@@ -32,9 +32,9 @@ def check(settings: Settings, values: Mapping[str, str], console: Console) -> in
     if environment.redis_url is None:
         redis = f"embedded ({redis_server()})"
     else:
-        check_redis(environment.redis_url)
+        check_redis(environment.redis_url, setting_of(values))
         redis = "answers"
-    _check_database(settings.database_url)
+    _check_database(settings)
 
     console.say(tiers_text(settings))
     console.say(models_text(settings))
@@ -50,15 +50,12 @@ def check(settings: Settings, values: Mapping[str, str], console: Console) -> in
     return 0
 
 
-def _check_database(url: str) -> None:
-    engine = connect(url)
-    if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists():
-        return  # to look at it would make it
-    try:
-        if schema_state(engine) is SchemaState.FOREIGN:
+def _check_database(settings: Settings) -> None:
+    with opened(settings) as engine:
+        file = sqlite_file(settings.database_url)
+        if file is not None and not file.exists():  # to look at it would make it
+            check_place(file, settings.data_dir)
+        elif schema_state(engine) is SchemaState.FOREIGN:
             raise DatabaseError(
-                "SCALIX_DATABASE_URL: the database holds the tables of another program, or of a newer"
-                " version. Name another one."
+                "The database holds the tables of another program, or of a newer version. Name another one."
             )
-    finally:
-        engine.dispose()

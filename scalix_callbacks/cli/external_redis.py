@@ -1,5 +1,6 @@
 """Whether a Redis that is not ours can be used."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import redis
@@ -16,14 +17,23 @@ SLOTS = 16_384
 """Of any cluster."""
 
 
-def check_redis(url: str) -> None:
+def check_redis(url: str, setting: str = "REDIS_URL") -> None:
     """Asks the Redis at `url`, of a cluster every master, for an answer and its version.
+
+    Args:
+        setting: the variable that `url` is from, of `setting_of`.
 
     Raises:
         StartError: no answer within 3 s, a refused login, a version before 6.2, a cluster that is not whole.
     """
     for server in servers_of(url):
-        _check(server, is_of_cluster=cluster_address(url) is not None)
+        _check(server, setting, is_of_cluster=cluster_address(url) is not None)
+
+
+def setting_of(values: Mapping[str, str]) -> str:
+    """The variable in `values` that names the Redis; REDIS_URL goes before REDIS_HOST."""
+    is_host = values.get("REDIS_HOST", "").strip() and not values.get("REDIS_URL", "").strip()
+    return "REDIS_HOST" if is_host else "REDIS_URL"
 
 
 def servers_of(url: str) -> list[str]:
@@ -85,43 +95,42 @@ def _master_of(address: SentinelAddress) -> str:
     return address.url_of(Node(_text(host), int(port)))
 
 
-def _check(url: str, *, is_of_cluster: bool) -> None:
+def _check(url: str, setting: str, *, is_of_cluster: bool) -> None:
     place = _place(url)
     try:
         with _asking(url) as client:
             client.ping()
             info = _info(client)
     except redis.AuthenticationError:
-        raise StartError(
-            f"REDIS_URL: Redis at {place} refuses the login. Correct the user or password."
-        ) from None
+        login = "the user or password" if setting == "REDIS_URL" else "REDIS_PASSWORD"
+        raise StartError(f"{setting}: Redis at {place} refuses the login. Correct {login}.") from None
     except redis.BusyLoadingError:
         raise StartError(
-            f"REDIS_URL: Redis at {place} is still loading its data. Try again shortly."
+            f"{setting}: Redis at {place} is still loading its data. Try again shortly."
         ) from None
     except redis.ResponseError as error:
         raise StartError(
-            f"REDIS_URL: Redis at {place} refuses PING ({type(error).__name__}). Check its address and state."
+            f"{setting}: Redis at {place} refuses PING ({type(error).__name__}). Check its address and state."
         ) from None
     except (redis.RedisError, OSError, ValueError):
         if is_of_cluster:
             raise StartError(
-                f"REDIS_URL: the cluster's node {place} does not answer within {TIMEOUT_S:.0f} s. Start it,"
+                f"{setting}: the cluster's node {place} does not answer within {TIMEOUT_S:.0f} s. Start it,"
                 " or have it announce an address that this machine reaches (cluster-announce-ip)."
             ) from None
         raise StartError(
-            f"REDIS_URL: no Redis answers at {place} within {TIMEOUT_S:.0f} s. Start it, correct the address,"
+            f"{setting}: no Redis answers at {place} within {TIMEOUT_S:.0f} s. Start it, correct the address,"
             " or unset it to use the embedded one."
         ) from None
     if info.get("redis_mode") == "cluster" and not is_of_cluster:
         raise StartError(
-            f"REDIS_URL: Redis at {place} is a node of a cluster. Write redis+cluster:// with some of its"
-            " nodes."
+            f"{setting}: Redis at {place} is a node of a cluster. Write REDIS_URL=redis+cluster:// with some"
+            " of its nodes."
         )
     version = _version(info)
     if version is not None and version < OLDEST:
         found, needed = (".".join(map(str, v)) for v in (version, OLDEST))
-        raise StartError(f"REDIS_URL: Redis at {place} is {found}, {needed} is needed. Upgrade it.")
+        raise StartError(f"{setting}: Redis at {place} is {found}, {needed} is needed. Upgrade it.")
 
 
 def _text(told: bytes | str | None) -> str:

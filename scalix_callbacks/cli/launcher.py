@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None, *, app: str = APP) -> int:
 
     try:
         options = parse(argv)
-    except SystemExit as end:  # argparse has printed what is wrong, or the help
+    except SystemExit as end:  # the parser has printed what is wrong, or the help
         return end.code if isinstance(end.code, int) else 2
     console = Console()
     try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import httpx
 
 from scalix_callbacks.cli.console import Console
+from scalix_callbacks.cli.one_line_parser import OneLineParser
 from scalix_callbacks.cli.smoke_checks import SUITES
 from scalix_callbacks.cli.smoke_client import ODD_ANSWER, GatewayClient, Unexpected
 from scalix_callbacks.cli.smoke_command import FAILED, OK, run_command
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None, *, http: httpx.Client | None = None)
 
     Returns 0 all is as it should be, 1 something is not, 2 not understood.
     """
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="test_scalix_litellm.py",
         description="Checks a running gateway as its clients use it. It makes accounts of its own.",
         allow_abbrev=False,

@@ -36,7 +36,7 @@ def run_command(
         if not target.url.startswith(("http://", "https://")):
             raise httpx.InvalidURL("no scheme")
         connected = http or httpx.Client(base_url=target.url, timeout=TIMEOUT_S)
-    except SystemExit as end:  # argparse has printed what is wrong, or the help
+    except SystemExit as end:  # the parser has printed what is wrong, or the help
         return OK if not end.code else USAGE
     except NoTarget as error:
         console.fail(str(error))

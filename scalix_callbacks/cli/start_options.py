@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import NoReturn
 
+from scalix_callbacks.cli.one_line_parser import OneLineParser
 from scalix_callbacks.settings import Settings, SettingsError, load
 from scalix_callbacks.settings.environment import SETTINGS, with_env_files
 from scalix_callbacks.settings.model_list import DefaultCredentials
@@ -109,13 +109,8 @@ def data_dir_of(values: Mapping[str, str]) -> Path:
     return Path(values.get("SCALIX_DATA_DIR", "").strip() or default or "").expanduser().absolute()
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}. See --help.\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
+    parser = OneLineParser(
         prog=PROGRAM, description="Start, look at and stop a Scalix Gateway.", allow_abbrev=False
     )
     action = parser.add_mutually_exclusive_group()

@@ -20,10 +20,11 @@ from scalix_callbacks.cli.console import Console
 from scalix_callbacks.cli.data_dir import DataDir
 from scalix_callbacks.cli.demo_process import DemoProcess
 from scalix_callbacks.cli.detach import Background
-from scalix_callbacks.cli.external_redis import check_redis
+from scalix_callbacks.cli.external_redis import check_redis, setting_of
 from scalix_callbacks.cli.keeper_handle import KeeperHandle
 from scalix_callbacks.cli.keeper_task import KeeperTask
 from scalix_callbacks.cli.key_source import find_key
+from scalix_callbacks.cli.ledger_database import opened
 from scalix_callbacks.cli.listener import BACKLOG, bind, local_address, url_of
 from scalix_callbacks.cli.log_pipe import LogPipe
 from scalix_callbacks.cli.log_tail import size_of, tail_since
@@ -37,7 +38,7 @@ from scalix_callbacks.cli.state import State, read_state, write_state
 from scalix_callbacks.cli.stop_signals import StopRequested, StopSignals
 from scalix_callbacks.cli.supervisor import Foundation, Serving, Supervisor
 from scalix_callbacks.ledger.accounts import Accounts
-from scalix_callbacks.ledger.database import connect, migrate
+from scalix_callbacks.ledger.database import migrate
 from scalix_callbacks.settings import Settings
 from scalix_callbacks.settings.secrets import secrets
 
@@ -123,7 +124,7 @@ class _Start:
         if environment.redis_url is None:
             redis_server = embedded_redis.redis_server()
         else:
-            check_redis(environment.redis_url)
+            check_redis(environment.redis_url, setting_of(self._values))
         self._stack.callback(os.umask, os.umask(0o077))
         self._data_dir.prepare()
         self._claim()
@@ -255,13 +256,10 @@ class _Start:
             os.close(lock)
 
     def _prepare_database(self) -> None:
-        engine = connect(self._settings.database_url)
-        try:
+        with opened(self._settings) as engine:
             migrate(engine)
             if self._settings.is_demo:
                 make_sample_accounts(Accounts(engine))
-        finally:
-            engine.dispose()
 
     def _empty_metrics(self) -> None:
         """They count from the start of the launcher on; what an earlier one left is not added up."""

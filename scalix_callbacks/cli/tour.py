@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from scalix_callbacks.cli.console import Console
+from scalix_callbacks.cli.one_line_parser import OneLineParser
 from scalix_callbacks.cli.smoke_client import (
     ODD_ANSWER,
     GatewayClient,
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None, *, http: httpx.Client | None = None)
 
     Returns 0 when all went as told, 1 when something did not, 2 not understood.
     """
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="scalix_demo.py",
         description="Shows a running gateway from a user's side: free, limit, upgrade, pro.",
         allow_abbrev=False,

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 
+from scalix_callbacks.settings.placeholders import is_placeholder
+
 _LOCAL_PRICES = "LITELLM_LOCAL_MODEL_COST_MAP"
 
 
 def has_default_credentials(model: str) -> bool:
     """Whether LiteLLM could call `model` (`provider/name`) without being given a key.
 
-    Looks at the names of variables only, through LiteLLM's own `validate_environment`. A model whose
-    provider LiteLLM does not know has none.
+    Looks at the names of variables only, through LiteLLM's own `validate_environment`, and at those that hold
+    more than a placeholder. A model whose provider LiteLLM does not know has none.
     """
-    with _in_silence():
+    with _in_silence(), _without_placeholders():
         # Seconds of work, and not needed by those who name all their keys.
         import litellm
 
@@ -25,6 +27,18 @@ def has_default_credentials(model: str) -> bool:
             return litellm.validate_environment(model).get("keys_in_environment") is True
         except Exception:  # odd names end in any class of exception; no such model can be called
             return False
+
+
+@contextmanager
+def _without_placeholders() -> Iterator[None]:
+    """Without the variables that only hold a key's place."""
+    kept = {name: value for name, value in os.environ.items() if is_placeholder(value)}
+    for name in kept:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 @contextmanager

@@ -3,13 +3,16 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from scalix_callbacks.core.catalogue import SPECIAL_CHAINS, Catalogue, ChainKind, Deployment, Model, escapes
 from scalix_callbacks.core.tiers import TierTable
 from scalix_callbacks.settings.errors import SettingsError
+from scalix_callbacks.settings.litellm_names import check_provider, check_router_names, own_providers
 from scalix_callbacks.settings.litellm_values import check_routing, check_values
+from scalix_callbacks.settings.placeholders import is_placeholder
 
 ENV_PREFIX = "os.environ/"
 CUSTOM_AUTH = "scalix_callbacks.plugin.authenticate"
@@ -23,6 +26,7 @@ KEYLESS_PROVIDERS = frozenset(
 _WHOLE_VALUE = re.compile(re.escape(ENV_PREFIX) + r"\w+")
 _SECTIONS = ("litellm_settings", "router_settings", "general_settings")
 _MAX_NAME = 200
+_PLACEHOLDER = " (now a placeholder)"
 
 DefaultCredentials = Callable[[str], bool]
 """Whether LiteLLM finds a model's credentials by itself, in the environment."""
@@ -48,11 +52,11 @@ def read_catalogue(
     entries = config.get("model_list")
     if not isinstance(entries, list) or not entries:
         raise SettingsError("model_list: names no models. Add at least one deployment.")
-    known_credentials = _credential_names(config)
+    known_credentials, providers = _credential_names(config), own_providers(config)
     by_name: dict[str, list[Deployment]] = {}
     for i, entry in enumerate(entries):
         deployment = _deployment(
-            entry, f"model_list[{i}]", environ, known_credentials, has_default_credentials
+            entry, f"model_list[{i}]", environ, providers, known_credentials, has_default_credentials
         )
         by_name.setdefault(deployment.public_name, []).append(deployment)
     for alias, target in _aliases(config):
@@ -108,6 +112,7 @@ def lint(config: Mapping[str, Any]) -> None:
             "router_settings.free_tier_limits: LiteLLM ignores it. Write the limits under"
             " scalix.tiers.free.limits."
         )
+    check_router_names(config)
     general = config.get("general_settings") or {}
     if general.get("custom_auth") not in (None, CUSTOM_AUTH):
         raise SettingsError(
@@ -137,6 +142,7 @@ def _deployment(
     entry: object,
     path: str,
     environ: Mapping[str, str],
+    providers: tuple[str, ...],
     known_credentials: frozenset[str],
     has_default_credentials: DefaultCredentials | None,
 ) -> Deployment:
@@ -166,7 +172,9 @@ def _deployment(
             f"{path}.model_info.tier: LiteLLM reserves this field and drops the model. Tiers name"
             " their models under scalix.tiers; use access_tier for a note."
         )
-    check_routing(params, lambda value: resolve(value, environ), f"{path}.litellm_params")
+    resolved = partial(resolve, environ=environ)
+    check_routing(params, resolved, f"{path}.litellm_params")
+    check_provider(params, model, providers, resolved, f"{path}.litellm_params")
     missing = _missing(params, model, environ, known_credentials, has_default_credentials)
     return Deployment(name, model, path, missing)
 
@@ -182,6 +190,10 @@ def _missing(
     for value in params.values():
         if isinstance(value, str) and value.startswith(ENV_PREFIX) and resolve(value, environ) is None:
             return value.removeprefix(ENV_PREFIX)
+    key = resolve(params.get("api_key"), environ)
+    if isinstance(key, str) and is_placeholder(key):
+        is_resolved = key != params["api_key"]
+        return (params["api_key"].removeprefix(ENV_PREFIX) if is_resolved else "api_key") + _PLACEHOLDER
     named = params.get("litellm_credential_name")
     if isinstance(named, str) and named in known_credentials:
         return None
@@ -192,7 +204,8 @@ def _missing(
     provider = str(params.get("custom_llm_provider") or model.split("/", 1)[0])
     if provider in KEYLESS_PROVIDERS or has_default_credentials is None or has_default_credentials(model):
         return None
-    return "api_key"
+    usual = f"{provider.upper()}_API_KEY"
+    return usual + _PLACEHOLDER if is_placeholder(environ.get(usual, "")) else "api_key"
 
 
 def _credential_names(config: Mapping[str, Any]) -> frozenset[str]:

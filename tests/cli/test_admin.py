@@ -434,16 +434,19 @@ def test_what_cannot_be_done_is_one_sentence(run: Run, words: tuple[str, ...], e
         (("keys", "create", "ada", "--models", "a,,b"), "commas between"),
         (("keys", "create", "ada", "--models", ""), "commas between"),
         (("keys", "revoke"), "KEY_ID"),
+        (("acounts", "list"), "invalid choice: 'acounts'"),
+        ((), "required: TOPIC"),
     ],
 )
 def test_what_cannot_be_understood_touches_nothing(
     run: Run, data_dir: Path, words: tuple[str, ...], expected: str
 ) -> None:
-    """Exit 2, with what was expected on stderr."""
+    """Exit 2, with what was expected and where help is in one line on stderr."""
     result = run(*words)
 
     assert (2, "") == (result.code, result.out)
     assert expected in result.err
+    assert re.fullmatch(r"scalix_admin\.py[^\n]*: [^\n]+[^.]\. See --help\.\n", result.err)
     assert not data_dir.exists()
 
 

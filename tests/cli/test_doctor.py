@@ -804,6 +804,12 @@ def test_a_database_that_does_not_exist_is_not_made(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_database_in_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    """No start makes folders, but for the data directory."""
+    assert {"database": BROKEN} == of_database(tmp_path / "none" / "x.db")
+    assert {"database": OK} == levels(sql_database.of(f"sqlite:///{tmp_path}/data/x.db", tmp_path / "data"))
+
+
 def test_our_own_database(tmp_path: Path) -> None:
     """Current, and may be written; no row is."""
     path = tmp_path / "x.db"

@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -68,7 +70,26 @@ def test_a_valid_configuration(
         ),
         ([], {"LITELLM_MASTER_KEY": "weak"}, "LITELLM_MASTER_KEY: too weak"),
         ([], {"REDIS_URL": "unix:///no/such.sock"}, "REDIS_URL: no Redis answers at unix:///no/such.sock"),
-        ([], {"SCALIX_DATABASE_URL": "mysql://h/d"}, "The database URL names an unknown kind"),
+        (
+            [],
+            {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1", "REDIS_PASSWORD": "hidden"},
+            "REDIS_HOST: no Redis answers at redis://[redacted]@127.0.0.1:1/0",
+        ),
+        (
+            [],
+            {"SCALIX_DATABASE_URL": "mysql://h/d"},
+            "SCALIX_DATABASE_URL: The database URL names an unknown kind",
+        ),
+        (
+            [],
+            {"SCALIX_DATABASE_URL": "sqlite:////no/such/folder/x.db"},
+            "SCALIX_DATABASE_URL: There is no folder /no/such/folder for the database",
+        ),
+        (
+            [],
+            {"SCALIX_DATABASE_URL": "postgresql://u:hidden@127.0.0.1:1/d"},
+            "SCALIX_DATABASE_URL: The database postgresql://u:***@127.0.0.1:1/d cannot be reached",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(
@@ -117,6 +138,29 @@ def test_a_database_that_is_none_is_told(folder: Path, capsys: pytest.CaptureFix
 
     assert "is not an SQLite database" in capsys.readouterr().err
     assert ["scalix.db"] == os.listdir(data_dir)
+
+
+def test_the_folder_of_a_new_database_need_be_there_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file, the first start makes; in the data directory, the folder too."""
+    monkeypatch.setenv("SCALIX_DATABASE_URL", f"sqlite:///{tmp_path}/x.db")
+
+    assert 0 == check()
+    monkeypatch.setenv("SCALIX_DATABASE_URL", "sqlite:///.scalix/x.db")
+    assert 0 == check()
+
+
+def test_a_foreign_database_is_told_by_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another program's tables are not touched."""
+    with closing(sqlite3.connect(tmp_path / "x.db")) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    monkeypatch.setenv("SCALIX_DATABASE_URL", f"sqlite:///{tmp_path}/x.db")
+
+    assert 1 == check()
+    assert "SCALIX_DATABASE_URL: The database holds the tables of another" in capsys.readouterr().err
 
 
 def test_nothing_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from scalix_callbacks.cli.embedded_redis import (
     url_of_socket,
     why_it_ended,
 )
-from scalix_callbacks.cli.external_redis import check_redis
+from scalix_callbacks.cli.external_redis import check_redis, setting_of
 from scalix_callbacks.cli.start_error import StartError
 
 
@@ -83,6 +83,22 @@ def test_a_redis_that_will_not_do_is_told(
 
     assert f"127.0.0.1:{port}" in str(error.value)
     assert "hidden-password" not in str(error.value)
+
+
+def test_a_refused_login_names_the_variable_that_is_set() -> None:
+    """REDIS_URL holds the password itself; REDIS_HOST has a variable beside it."""
+    with (
+        server_that_says({b"AUTH": b"-WRONGPASS invalid username-password pair\r\n"}) as port,
+        pytest.raises(StartError, match=r"^REDIS_HOST: .* refuses the login\. Correct REDIS_PASSWORD\.$"),
+    ):
+        check_redis(f"redis://:hidden-password@127.0.0.1:{port}/0?protocol=2", "REDIS_HOST")
+
+
+def test_the_variable_that_names_the_redis() -> None:
+    """An address goes before a host."""
+    assert "REDIS_HOST" == setting_of({"REDIS_HOST": "cache", "REDIS_URL": " "})
+    assert "REDIS_URL" == setting_of({"REDIS_HOST": "cache", "REDIS_URL": "redis://other"})
+    assert "REDIS_URL" == setting_of({})
 
 
 def test_a_missing_socket_is_told(tmp_path: Path) -> None:

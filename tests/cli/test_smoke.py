@@ -256,9 +256,18 @@ def test_what_is_no_address_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("words", [["--test", "nothing"], ["--nonsense"], ["surplus"]])
 def test_what_is_not_understood_is_told(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """With the usage, and a code of its own."""
+    """In one line that says where help is, and with a code of its own."""
     assert 2 == smoke.main(words)
-    assert "usage: test_scalix_litellm.py" in capsys.readouterr().err
+
+    told = capsys.readouterr().err
+    assert told.startswith("test_scalix_litellm.py: ") and told.endswith(". See --help.\n")
+    assert 1 == len(told.splitlines())
+
+
+def test_a_key_beside_a_misspelled_option_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is told may stand in the log of a pipeline."""
+    assert 2 == smoke.main(["--master-kye", "sk-secret-0123456789"])
+    assert "unrecognized arguments: --master-kye [redacted]. See --help." in capsys.readouterr().err
 
 
 def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,6 +96,6 @@ def test_a_gateway_that_is_not_there_is_said_so(capsys: pytest.CaptureFixture[st
 
 
 def test_what_is_not_understood_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the usage, and a code of its own."""
+    """In one line that says where help is, and with a code of its own."""
     assert 2 == tour.main(["surplus"])
-    assert "usage: scalix_demo.py" in capsys.readouterr().err
+    assert "scalix_demo.py: unrecognized arguments: surplus. See --help.\n" == capsys.readouterr().err

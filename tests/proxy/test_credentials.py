@@ -1,5 +1,6 @@
 """Credentials are found where LiteLLM itself would find them."""
 
+import os
 import subprocess
 import sys
 
@@ -34,6 +35,15 @@ def test_the_providers_own_variables_are_enough(
         monkeypatch.setenv(name, value)
 
     assert (False, True) == (without, has_default_credentials(model))
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4.1", "gpt-4.1"])
+def test_a_variable_with_a_placeholder_is_not_enough(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left as it was."""
+    monkeypatch.setenv("OPENAI_API_KEY", "changeme")
+
+    assert has_default_credentials(model) is False
+    assert "changeme" == os.environ["OPENAI_API_KEY"]
 
 
 @pytest.mark.parametrize("model", ["nosuch/model", "", "a" * 5_000, "openai-compatible/x"])

@@ -244,7 +244,7 @@ def test_a_start_checks_every_master(cluster: RedisCluster) -> None:
 
     with pytest.raises(StartError, match="no node of the cluster at"):
         check_redis("redis+cluster://127.0.0.1:1")
-    with pytest.raises(StartError, match=r"is a node of a cluster. Write redis\+cluster://"):
+    with pytest.raises(StartError, match=r"is a node of a cluster. Write REDIS_URL=redis\+cluster://"):
         check_redis(f"redis://127.0.0.1:{cluster.servers[0].port}/0")
 
 

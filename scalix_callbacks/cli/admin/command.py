@@ -12,10 +12,11 @@ from pathlib import Path
 from scalix_callbacks.cli.admin import parser
 from scalix_callbacks.cli.admin.counters import is_running, redis_url
 from scalix_callbacks.cli.admin.office import Answer, Command, Office, Refused, Task
+from scalix_callbacks.cli.ledger_database import opened
 from scalix_callbacks.ledger.account_rules import AccountError
 from scalix_callbacks.ledger.accounts import Accounts, utc_now
 from scalix_callbacks.ledger.audit import Actor
-from scalix_callbacks.ledger.database import DatabaseError, connect, migrate
+from scalix_callbacks.ledger.database import DatabaseError, migrate
 from scalix_callbacks.ledger.usage_sums import UsageSums
 from scalix_callbacks.settings import Settings, SettingsError, load
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         arguments = parser.build().parse_args(argv)
-    except SystemExit as end:  # argparse has printed what is wrong, or the help
+    except SystemExit as end:  # the parser has printed what is wrong, or the help
         return OK if not end.code else USAGE
     try:
         answer = _done(arguments)
@@ -67,14 +68,11 @@ def _office(arguments: argparse.Namespace) -> Iterator[Office]:
     if settings.database_url.startswith("sqlite"):
         _check_not_beside(settings)
         _make_folder(settings.data_dir)
-    engine = connect(settings.database_url)
-    try:
+    with opened(settings) as engine:
         migrate(engine)
         accounts, sums = Accounts(engine, actor=Actor.CLI), UsageSums(engine)
         redis = redis_url(settings)
         yield Office(accounts, sums, settings.tiers, utc_now(), engine, redis, settings.rollout)
-    finally:
-        engine.dispose()
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

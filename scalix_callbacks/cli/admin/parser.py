@@ -19,17 +19,18 @@ from scalix_callbacks.cli.admin import (
     values,
 )
 from scalix_callbacks.cli.admin.office import Command
+from scalix_callbacks.cli.one_line_parser import OneLineParser
 from scalix_callbacks.ledger.accounts import MAX_PAGE
 from scalix_callbacks.ledger.identity import FALLBACK_TIER
 from scalix_callbacks.ledger.usage_sums import Group
 
 
 def build() -> argparse.ArgumentParser:
-    everywhere = argparse.ArgumentParser(add_help=False)
+    everywhere = OneLineParser(add_help=False)
     _add_global_options(everywhere, argparse.SUPPRESS)
     everywhere.add_argument("--json", action="store_true", help="print JSON")
 
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="scalix_admin.py", description="Accounts, tiers and keys of a gateway.", allow_abbrev=False
     )
     _add_global_options(parser, None)

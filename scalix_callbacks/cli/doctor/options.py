@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+
+from scalix_callbacks.cli.one_line_parser import OneLineParser
 
 PROGRAM = "debug_litellm.py"
 LOCK = Path(__file__).parents[3] / "requirements.lock"
@@ -32,13 +33,8 @@ def parse(argv: Sequence[str] | None) -> Options:
     return Options(typed.config, typed.env_file, typed.data_dir, typed.lock, typed.live, typed.json)
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}. See --help.\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(
+    parser = OneLineParser(
         prog=PROGRAM,
         description="Examine a Scalix Gateway: what is wrong, and what to do. Exit 1: something is broken.",
         allow_abbrev=False,

@@ -12,7 +12,7 @@ import redis
 from scalix_callbacks.cli.doctor.finding import Finding, broken, ok, told, unknown, warning
 from scalix_callbacks.cli.doctor.subject import Subject
 from scalix_callbacks.cli.embedded_redis import url_of_socket
-from scalix_callbacks.cli.external_redis import OLDEST, TIMEOUT_S, check_redis, servers_of
+from scalix_callbacks.cli.external_redis import OLDEST, TIMEOUT_S, check_redis, servers_of, setting_of
 from scalix_callbacks.cli.running import find_running
 from scalix_callbacks.cli.start_error import StartError
 from scalix_callbacks.store.connection import TIMEOUT_S as COMMAND_TIMEOUT_S
@@ -54,7 +54,7 @@ def examine(subject: Subject, trial_url: str | None, problem: StartError | None)
         yield unknown("Redis")
         return
     if subject.environment.redis_url is not None:
-        yield from of(subject.environment.redis_url, "The configured one")
+        yield from of(subject.environment.redis_url, "The configured one", setting_of(subject.values))
         return
     running = find_running(subject.data_dir)
     if running is not None and running.state is not None and running.state.redis_socket is not None:
@@ -67,10 +67,10 @@ def examine(subject: Subject, trial_url: str | None, problem: StartError | None)
         yield told("Redis", problem)
 
 
-def of(url: str, whose: str) -> Iterator[Finding]:
-    """Of the Redis at `url`, of a cluster all its masters; `whose` says which one that is."""
+def of(url: str, whose: str, setting: str = "REDIS_URL") -> Iterator[Finding]:
+    """Of the Redis at `url`, which `setting` names, of a cluster all its masters; `whose` says which one."""
     try:
-        check_redis(url)
+        check_redis(url, setting)
         servers = servers_of(url)
         facts = [look(server) for server in servers]
     except StartError as error:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Connection, Engine, text
 
 from scalix_callbacks.cli.doctor.finding import Finding, broken, ok, told, unknown, warning
 from scalix_callbacks.cli.doctor.subject import Subject
+from scalix_callbacks.cli.ledger_database import check_place, sqlite_file
 from scalix_callbacks.ledger.database import DatabaseError, SchemaState, connect, schema_state, writing
 from scalix_callbacks.ledger.schema import VERSION_TABLE, metadata
 
@@ -21,14 +21,19 @@ def examine(subject: Subject) -> Iterator[Finding]:
     if subject.environment is None:
         yield unknown("database")
     else:
-        yield from of(subject.environment.database_url)
+        yield from of(subject.environment.database_url, subject.data_dir.path)
 
 
-def of(url: str) -> Iterator[Finding]:
-    """Of the database at `url`; changes nothing in it."""
-    file = _sqlite_file(url)
+def of(url: str, data_dir: Path | None = None) -> Iterator[Finding]:
+    """Of the database at `url`; changes nothing in it. `data_dir` need not be there yet."""
+    file = sqlite_file(url)
     if file is not None and not file.exists():
-        yield ok("database", "Its file does not exist yet; the first start makes it.")
+        try:
+            check_place(file, data_dir)
+        except DatabaseError as error:
+            yield told("database", error)
+        else:
+            yield ok("database", "Its file does not exist yet; the first start makes it.")
         return
     if file is not None and _is_another_programs(file):
         # Before the ledger opens it: that would change the file's journal mode.
@@ -92,21 +97,6 @@ def _may_make_tables(connection: Connection) -> bool:
         " AND has_schema_privilege(current_schema(), 'CREATE')"
     )
     return bool(connection.execute(question).scalar())
-
-
-def _sqlite_file(url: str) -> Path | None:
-    """None: another kind of database, or nothing that can be understood."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        return None
-    if (
-        parsed.get_backend_name() != "sqlite"
-        or not parsed.database
-        or parsed.database.startswith(("file:", ":"))
-    ):
-        return None
-    return Path(parsed.database)
 
 
 def _is_another_programs(file: Path) -> bool:

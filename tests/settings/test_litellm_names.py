@@ -1,0 +1,136 @@
+"""Names that LiteLLM does not know: it would leave them out, and start."""
+
+from urllib.parse import urlsplit
+
+import litellm
+import pytest
+from litellm.llms.openai_like.json_loader import JSONProviderRegistry
+
+from scalix_callbacks.core.tiers import DEFAULT_TIERS
+from scalix_callbacks.settings.errors import SettingsError
+from scalix_callbacks.settings.litellm_names import HOSTS, PROVIDERS, ROUTER_SETTINGS
+from scalix_callbacks.settings.model_list import read_catalogue
+
+MAY = {"PART": "mistral/small", "BASE": "https://api.groq.com/openai/v1"}
+
+
+def read(params: dict, **sections: object) -> None:
+    entry = {"model_name": "m", "litellm_params": {"api_key": "k", **params}}
+    read_catalogue({"model_list": [entry], **sections}, DEFAULT_TIERS, MAY)
+
+
+def refusal(params: dict, **sections: object) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read(params, **sections)
+    return str(caught.value)
+
+
+def test_the_settings_are_those_of_litellms_router() -> None:
+    """An upgrade that brings another one fails here."""
+    assert set(litellm.Router.get_valid_args()) == set(ROUTER_SETTINGS)
+
+
+def test_the_providers_are_litellms() -> None:
+    """Those of its own list, and those that it reads from a file."""
+    names = {str(getattr(name, "value", name)) for name in litellm.provider_list}
+
+    assert names | set(JSONProviderRegistry.list_providers()) == set(PROVIDERS)
+
+
+def test_the_hosts_are_litellms() -> None:
+    """It takes them with a scheme or without."""
+    addresses = [each if "://" in each else f"https://{each}" for each in litellm.openai_compatible_endpoints]
+
+    assert {urlsplit(address).hostname for address in addresses} == set(HOSTS)
+
+
+def test_every_model_that_litellm_can_call_passes() -> None:
+    """All of its own table, by the names that it gives a provider."""
+    for model in litellm.model_cost:
+        try:
+            read({"model": model})
+        except SettingsError:
+            assert not is_called(model), model
+
+
+def is_called(model: str) -> bool:
+    try:
+        litellm.get_llm_provider(model)
+    except litellm.BadRequestError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("num_retry", "router_settings.num_retry: unknown key. Did you mean num_retries?"),
+        ("fallback", "router_settings.fallback: unknown key. Did you mean fallbacks?"),
+        ("cool_down_time", "router_settings.cool_down_time: unknown key. Did you mean cooldown_time?"),
+        (
+            "health_check_interval",
+            "router_settings.health_check_interval: LiteLLM wants it under general_settings. Move it.",
+        ),
+    ],
+)
+def test_a_misspelled_setting_of_the_router_is_told(name: str, told: str) -> None:
+    """With the nearest one there is."""
+    assert told == refusal({"model": "openai/m"}, router_settings={name: 1})
+
+
+def test_what_litellm_takes_from_elsewhere_passes() -> None:
+    """The router has these settings, and LiteLLM gives them to it by itself."""
+    read({"model": "openai/m"}, router_settings={"search_tools": [], "ignore_invalid_deployments": True})
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({"model": "opnai/gpt-4"}, "model: LiteLLM has no provider 'opnai'. Did you mean openai?"),
+        ({"model": "opnai/*"}, "model: LiteLLM has no provider 'opnai'. Did you mean openai?"),
+        ({"model": "OpenAI/gpt-4"}, "model: LiteLLM has no provider 'OpenAI'. Did you mean openai?"),
+        (
+            {"model": "opnai/m", "api_base": "https://llm.example/v1"},
+            "model: LiteLLM has no provider 'opnai'. Did you mean openai?",
+        ),
+        (
+            {"model": "acme9/m"},
+            "model: LiteLLM has no provider 'acme9'. Write openai for a server that speaks OpenAI's API.",
+        ),
+        (
+            {"model": "gpt-4", "custom_llm_provider": "antropic"},
+            "custom_llm_provider: LiteLLM has no provider 'antropic'. Did you mean anthropic?",
+        ),
+    ],
+)
+def test_an_unknown_provider_is_told(params: dict, told: str) -> None:
+    """By the path it stands at, with the nearest one there is."""
+    assert f"model_list[0].litellm_params.{told}" == refusal(params)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"model": "custom_openai/m"},
+        {"model": "publicai/m"},
+        {"model": "anthropic/*"},
+        {"model": "*"},
+        {"model": "gpt-4o"},
+        {"model": "os.environ/PART"},
+        {"model": "meta-llama/Llama-3-8b", "custom_llm_provider": "huggingface"},
+        {"model": "meta-llama/Llama-3-8b", "api_base": "os.environ/BASE"},
+        {"model": f"meta/llama-2-70b-chat:{'0' * 64}"},
+        {"model": "house/m", "use_litellm_proxy": True},
+    ],
+)
+def test_what_litellm_finds_the_provider_of_passes(params: dict) -> None:
+    """By its lists, its tables, the address or what else is said."""
+    read(params)
+
+
+def test_a_provider_of_ones_own_passes() -> None:
+    """As LiteLLM is told of it."""
+    own = {"custom_provider_map": [{"provider": "house", "custom_handler": "handlers.house"}]}
+
+    read({"model": "house/m"}, litellm_settings=own)
+    assert "no provider 'horse'. Did you mean house?" in refusal({"model": "horse/m"}, litellm_settings=own)
