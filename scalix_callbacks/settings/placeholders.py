@@ -6,12 +6,10 @@ _PLACEHOLDER = re.compile(
     r"""
     \$\{[^{}]*\} | (?-i:\$[A-Z0-9]+_[A-Z0-9_]+) | \$\([^()]*\) | %\w+% | \{\{[^{}]*\}\}  # not expanded
     | os\.environ/\w+
-    | <[^<>]*> | \[[^\[\]]*\]
+    | <[^<>]*>
     | (?:sk-)?(?:[a-z]+-)?your[-_ ](?:.*[-_ ])?(?:key|token|secret|here)
     | (?:.*[-_ ])?(?:key|token|secret)[-_ ](?:goes[-_ ])?here
-    | (?:change|replace|fill)[-_ ]?(?:me|it|this|with|in)(?:[-_ !].*|!*)
-    | (?:sk-(?:[a-z]+-)*)?(?:\.{3,}|…|x{8,}|\*{3,})
-    | sk-x{3,}
+    | change[-_ ]?me
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -20,6 +18,6 @@ _PLACEHOLDER = re.compile(
 def is_placeholder(value: str) -> bool:
     """Whether `value` only holds a key's place: `${KEY}`, `<your key>`, `your-api-key-here`, `changeme`.
 
-    What servers without keys are given counts as one: `none`, `dummy`, `sk-1234`, `ollama`, `EMPTY`.
+    What servers without keys are given counts as one: `none`, `dummy`, `sk-1234`, `sk-xxx`, `EMPTY`.
     """
     return _PLACEHOLDER.fullmatch(value.strip()) is not None
