@@ -187,10 +187,13 @@ class ScalixCallbacks(CustomLogger):
         savings = Savings(call)
         try:
             async for chunk in response:
-                if call is not None and call.first_token_at_s is None:
+                passed = reading.take(chunk)
+                # Of raw SSE, what holds nothing yet is a provider's sign of life.
+                is_begun = not reading.is_empty or not isinstance(chunk, bytes)
+                if call is not None and call.first_token_at_s is None and is_begun:
                     call.first_token_at_s = time.time()
                     call.note(Step.FIRST_TOKEN)
-                if (passed := reading.take(chunk)) is None:
+                if passed is None:
                     _check(reading)
                     continue
                 if call is not None and call.endpoint is Endpoint.RESPONSES:

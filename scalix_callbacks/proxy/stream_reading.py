@@ -87,8 +87,7 @@ class StreamReading:
         reported = _usage_of(held.get("usage"))
         has_content = False
         for choice in map(_held, held["choices"]):
-            delta = choice.get("delta")
-            texts = [choice.get("text")] if delta is None else list(_texts(delta))
+            texts = _said(choice)
             self._keep(texts)
             has_content = has_content or any(texts) or bool(choice.get("finish_reason"))
         if reported is not None:
@@ -157,7 +156,7 @@ def says_something(chunk: Any) -> bool:
     """Whether this chunk of a chat or a completion holds a part of the answer, or why there is none."""
     for choice in map(_held, getattr(chunk, "choices", None) or ()):
         delta = choice.get("delta")
-        if any([choice.get("text")] if delta is None else _texts(delta)):
+        if any(_said(choice)):
             return True
         if delta is not None and any(map(_held(delta).get, _WITHOUT_TEXT)):
             return True
@@ -195,6 +194,13 @@ def _held(model: Any) -> Mapping[str, Any]:
     if not isinstance(model, BaseModel):
         return model if isinstance(model, Mapping) else vars(model)
     return {**model.__dict__, **(model.__pydantic_extra__ or {})}
+
+
+def _said(choice: Mapping[str, Any]) -> list[str | None]:
+    delta = choice.get("delta")
+    if delta is not None:
+        return list(_texts(delta))
+    return [choice.get("text"), choice.get("reasoning_content")]  # of a completion
 
 
 def _texts(delta: Any) -> Iterator[str | None]:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import litellm
 import pytest
+from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 from litellm.router import Router
@@ -32,7 +33,10 @@ MODELS = {
 PATCHED = (
     (Router, "_acompletion_streaming_iterator"),
     (Router, "_aanthropic_messages_streaming_iterator"),
+    (Router, "_aanthropic_messages_recover_stream_error"),
     (Router, "_aresponses_streaming_iterator"),
+    (Router, "_aresponses_fallback_attempt"),
+    (CustomStreamWrapper, "fetch_stream"),
     (litellm, "atext_completion"),
     (litellm.utils, "async_post_call_success_deployment_hook"),
 )
@@ -96,7 +100,8 @@ async def asked(router: Router, form: str, model: str, *, stream: bool) -> str:
         case "chat":
             answer = await router.acompletion(model, messages, stream=stream, max_tokens=16)  # type: ignore[call-overload]  # either
         case "completions":
-            answer = await router.atext_completion(model, "Hi", stream=stream, max_tokens=16)
+            options = {"stream_options": {"include_usage": True}} if stream else {}  # as our hook asks
+            answer = await router.atext_completion(model, "Hi", stream=stream, max_tokens=16, **options)
         case "messages":
             answer = await router.aanthropic_messages(model=model, messages=messages, max_tokens=16, **about)
         case _:

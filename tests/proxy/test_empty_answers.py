@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -11,14 +12,17 @@ import openai
 import pytest
 from litellm.exceptions import MidStreamFallbackError
 from litellm.router import Router
+from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices
 
 from scalix_callbacks.core.call import CURRENT_CALL, Call
 from scalix_callbacks.core.errors import ErrorCategory
 from scalix_callbacks.core.trace import Step, Trace
+from scalix_callbacks.demo_provider.script import UsageOverride
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
 from scalix_callbacks.proxy import tries
 from scalix_callbacks.proxy.errors import categorise
 from scalix_callbacks.proxy.repairs import empty_messages, empty_responses, empty_streams
+from scalix_callbacks.proxy.repairs.begun import MAX_HELD
 from tests.proxy.forms import FORMS, asked, mend, open_router
 
 pytestmark = [
@@ -60,8 +64,8 @@ def begin(**usage: int) -> bytes:
     return sse("message_start", message={"content": [], **({"usage": usage} if usage else {})})
 
 
-def block(kind: str) -> bytes:
-    return sse("content_block_start", index=0, content_block={"type": kind})
+def block(kind: str, **fields: str) -> bytes:
+    return sse("content_block_start", index=0, content_block={"type": kind, **fields})
 
 
 def delta(**fields: str) -> bytes:
@@ -82,10 +86,11 @@ WORD = delta(type="text_delta", text="Hi")
         (begin(), block("text"), WORD, WORD, BLOCK_STOP, end(), STOP),
         (begin(), block("thinking"), delta(type="thinking_delta", thinking="Hm"), BLOCK_STOP, end(), STOP),
         (begin(), block("tool_use"), BLOCK_STOP, end("tool_use"), STOP),
+        (begin(), block("text", text="Hi"), BLOCK_STOP, end(), STOP),
         (begin(), end("refusal"), STOP),
         (begin(input_tokens=3), end(), STOP),
         (begin(), block("text"), BLOCK_STOP, end(output_tokens=2), STOP),
-        (begin(), sse("ping"), b": still here\n\n", block("text"), WORD),
+        (begin(), block("text"), WORD, sse("ping"), b": still here\n\n"),
     ],
 )
 @pytest.mark.parametrize("size", [None, 1, 40])
@@ -93,7 +98,7 @@ async def test_messages_come_through_as_they_are(events: tuple[bytes, ...], size
     """However the network cuts them; also one of no word, where its provider says that it is one, or why."""
     raw = b"".join(events)
     pieces = events if size is None else [raw[at : at + size] for at in range(0, len(raw), size)]
-    passed = [each async for each in empty_messages.CheckedEvents(Source(*pieces))]
+    passed = [each async for each in await empty_messages.begun(Source(*pieces))]
 
     assert raw == b"".join(passed)
 
@@ -112,46 +117,61 @@ NONSENSE = {
 
 @pytest.mark.parametrize("said", NONSENSE)
 async def test_messages_without_an_answer_are_a_failure(said: str) -> None:
-    """Nothing of them goes on but how Anthropic begins a message; another model may answer behind it."""
-    told: list[bytes] = []
-    with pytest.raises(MidStreamFallbackError) as failure:
-        async for each in empty_messages.CheckedEvents(Source(NONSENSE[said])):
-            told.append(each)
+    """Of their deployment, before they are given out: another try or model may answer."""
+    with pytest.raises(litellm.InternalServerError) as failure:
+        await empty_messages.begun(Source(NONSENSE[said]))
 
-    assert failure.value.is_pre_first_chunk
     assert ErrorCategory.PROVIDER_ERROR is categorise(failure.value)
-    assert b"".join(told) in (b"", begin() + block("text"))
+
+
+async def test_signs_of_life_do_not_wait_for_a_first_word() -> None:
+    """There may be any number of them."""
+    events = [begin(), *[sse("ping"), b": still here\n\n"] * MAX_HELD, block("text"), WORD]
+
+    assert [begin(), block("text"), WORD] == [
+        each async for each in await empty_messages.begun(Source(*events))
+    ]
 
 
 async def test_what_litellm_counts_itself_is_no_report() -> None:
     """It tells tokens of the prompt where the provider of a chat told nothing."""
     counted = Source(begin(), end(input_tokens=3), STOP, chunks=[SimpleNamespace(usage=None)])
     told = Source(begin(), end(input_tokens=3), STOP, chunks=[SimpleNamespace(usage=USAGE)])
-    with pytest.raises(MidStreamFallbackError):
-        async for _ in empty_messages.CheckedEvents(counted):
-            pass
+    with pytest.raises(litellm.InternalServerError):
+        await empty_messages.begun(counted)
 
-    assert 3 == len([each async for each in empty_messages.CheckedEvents(told)])
+    assert 3 == len([each async for each in await empty_messages.begun(told)])
 
 
-async def test_what_stops_a_stream_of_messages_is_passed_on() -> None:
-    """The router's own look for errors, and what its stream can do."""
-    error = sse("error", error={"type": "overloaded_error", "message": "busy"})
+@pytest.mark.parametrize(
+    ("failure", "category"),
+    [
+        (
+            sse("error", error={"type": "overloaded_error"}),
+            ErrorCategory.PROVIDER_RATE_LIMITED,
+        ),
+        (
+            sse("error", error={"type": "rate_limit_error", "message": "busy"}),
+            ErrorCategory.PROVIDER_RATE_LIMITED,
+        ),
+        (litellm.AuthenticationError("no", "openai", "m"), ErrorCategory.PROVIDER_AUTH),
+        (MidStreamFallbackError("no", "m", "openai"), ErrorCategory.PROVIDER_ERROR),
+    ],
+)
+async def test_messages_fail_with_what_their_provider_failed_with(
+    failure: Any, category: ErrorCategory
+) -> None:
+    """Also where it is told as an event; its stream is closed."""
     closed: list[bool] = []
 
     async def aclose() -> None:
         closed.append(True)
 
-    source = Source(begin(), error, litellm.AuthenticationError("no", "openai", "m"), aclose=aclose)
-    checked = empty_messages.CheckedEvents(source)
+    with pytest.raises(openai.OpenAIError) as told:
+        await empty_messages.begun(Source(begin(), failure, aclose=aclose))
 
-    assert [begin(), error] == [await anext(checked), await anext(checked)]
-    with pytest.raises(MidStreamFallbackError) as failure:
-        await anext(checked)
-    assert ErrorCategory.PROVIDER_AUTH is categorise(failure.value)
-    await checked.aclose()
+    assert category is categorise(told.value)
     assert [True] == closed
-    assert "m" == checked.model
 
 
 # --- /v1/responses ---------------------------------------------------------------------------------------
@@ -234,7 +254,7 @@ async def test_a_stream_without_an_answer_is_in_the_trace(model: str | None) -> 
         if call is not None:
             tries.sent(call, {"model": "openai/x", "metadata": {"model_group": model}})
         for begun in (
-            anext(empty_messages.CheckedEvents(Source(b"<html>"))),
+            empty_messages.begun(Source(b"<html>")),
             empty_responses.begun(Source()),
             empty_streams.begun(Source(MidStreamFallbackError("late", "m", "openai"))),
         ):
@@ -316,6 +336,122 @@ async def test_another_model_answers_for_one_that_says_nothing(
     assert "Hello" in told
     assert "this is no JSON" not in told
     assert (2, "second") == (len(calls), calls[-1]["model"])
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_each_try_of_a_stream_is_noted_as_failed(
+    router: Router, provider: DemoProviderServer, monkeypatch: pytest.MonkeyPatch, is_mended: bool
+) -> None:
+    """Also of adapters whose provider is asked behind LiteLLM's hooks; else the next try of the same one
+    would be taken for it. Once LiteLLM tells its hooks, `fetch_stream` can go."""
+    if is_mended:
+        mend(monkeypatch)
+    call = Call("r-1", trace=Trace(lambda: 0.0))
+    token = CURRENT_CALL.set(call)
+    provider.script(status=500, times=1)
+    try:
+        tries.sent(call, {"model": "gemini/x", "metadata": {"model_group": "gemini"}})
+        await asked(router, "chat", "gemini", stream=True)
+    finally:
+        CURRENT_CALL.reset(token)
+
+    assert is_mended == (call.tries[0].category is ErrorCategory.PROVIDER_ERROR)
+
+
+BREAKS: dict[str, Any] = {"times": 1, "fail_after_tokens": 2, "delay_per_token_s": 0.05}
+
+
+async def broken(router: Router, provider: DemoProviderServer, form: str, model: str) -> str:
+    """What is told of a stream that breaks behind its first word; "" where it is only raised."""
+    if model == "second":  # of `openai`, by its name, LiteLLM takes no stream of this form for one
+        router.fallbacks = [{"second": ["openai"]}]
+    provider.script(**BREAKS)
+    with suppress(litellm.APIError, openai.OpenAIError):  # of messages it is an event
+        return await asked(router, form, model, stream=True)
+    return ""
+
+
+@pytest.mark.usefixtures("mended")
+@pytest.mark.parametrize("model", ["second", "anthropic", "gemini"])
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_stream_that_has_begun_is_not_begun_again(
+    router: Router, provider: DemoProviderServer, form: str, model: str
+) -> None:
+    """What fails behind the first word is told, in every form: no other model's answer follows."""
+    await broken(router, provider, form, model)
+
+    assert 1 == len(provider.calls())
+
+
+@pytest.mark.parametrize("model", ["second", "anthropic"])
+async def test_litellm_still_begins_a_response_again(
+    router: Router, provider: DemoProviderServer, model: str
+) -> None:
+    """Once it does not, `empty_responses` can leave that alone."""
+    told = await broken(router, provider, "responses", model)
+
+    assert 2 == len(provider.calls()) == told.count("'response.created'")
+
+
+@pytest.mark.parametrize("told", [2, None])
+async def test_a_completion_of_no_word_goes_by_what_its_provider_told(
+    router: Router, provider: DemoProviderServer, mended: None, told: int | None
+) -> None:
+    """That it used something: then it is an answer, as it is in a chat."""
+    provider.script(times=1, text="", report_usage=bool(told), usage=UsageOverride(completion_tokens=told))
+    await asked(router, "completions", "openai", stream=True)
+
+    assert (1 if told else 2) == len(provider.calls())
+
+
+class Text(Source):
+    """A chat of which LiteLLM makes a completion."""
+
+    def __init__(self, *deltas: dict[str, str]) -> None:
+        super().__init__(*map(self._chunk, deltas))
+        self.is_closed = False
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+    def _chunk(self, delta: dict[str, str]) -> ModelResponseStream:
+        return ModelResponseStream(choices=[StreamingChoices(delta=Delta(**delta))])
+
+    def as_completion(self) -> litellm.TextCompletionStreamWrapper:
+        return litellm.TextCompletionStreamWrapper(self, model="m")
+
+
+async def test_a_completion_without_an_answer_leaves_its_provider() -> None:
+    """LiteLLM's own stream of it cannot be closed."""
+    source = Text({"content": ""})
+    with pytest.raises(litellm.InternalServerError):
+        await empty_streams.begun(source.as_completion())
+
+    assert source.is_closed
+
+
+async def test_a_thought_of_a_completion_is_a_word_of_it() -> None:
+    """LiteLLM tells it beside the text."""
+    source = Text({"reasoning_content": "Hm"}, {"content": "Hi"})
+    stream = await empty_streams.begun(source.as_completion())
+
+    assert [None, "Hi"] == [each.choices[0].text async for each in stream]
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_each_model_of_a_chain_is_asked_once_for_a_message(
+    router: Router, provider: DemoProviderServer, monkeypatch: pytest.MonkeyPatch, is_mended: bool
+) -> None:
+    """As in the other forms. Once LiteLLM heeds what the chain says, `empty_messages` has one reason less."""
+    monkeypatch.setattr(Router, "_time_to_sleep_before_retry", lambda *args, **kwargs: 0)
+    if is_mended:
+        mend(monkeypatch)
+    router.num_retries = 2
+    provider.script(cut_after_tokens=0)
+    with suppress(litellm.APIError, openai.OpenAIError):
+        await asked(router, "messages", "openai", stream=True)
+
+    assert (1 if is_mended else 3) == [call["model"] for call in provider.calls()].count("second")
 
 
 LITELLMS_OWN = [

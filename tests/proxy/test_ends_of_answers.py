@@ -191,6 +191,22 @@ async def test_an_answer_without_a_report_is_estimated(hooks, admit, world):
     assert "pro" == told.scalix["tier"]
 
 
+async def test_a_sign_of_life_is_no_first_token(hooks, admit):
+    """Anthropic's pings go on while it thinks; what is told is the time to something said."""
+    call = await admit(Endpoint.MESSAGES, messages=[], max_tokens=10)
+    told = []
+
+    async def source() -> AsyncIterator[bytes]:
+        yield b'event: ping\ndata: {"type": "ping"}\n\n'
+        told.append(call.first_token_at_s)
+        yield b'data: {"delta": {"type": "text_delta", "text": "Hello"}}\n\n'
+        told.append(call.first_token_at_s is not None)
+
+    _ = [each async for each in hooks.async_post_call_streaming_iterator_hook(USER, source(), {})]
+
+    assert [None, True] == told
+
+
 async def test_who_served_is_recorded_however_a_stream_ends(hooks, admit, world, monkeypatch):
     """Ended, failed or cut."""
     served = Served("gpt-4", "openai")

@@ -42,6 +42,7 @@ from scalix_callbacks.proxy.repairs import (
     zero_cost,
 )
 from scalix_callbacks.proxy.repairs.begun import MAX_HELD
+from tests.proxy.forms import mend
 
 ADA = Caller("ada", "free", Role.USER)
 PATCHED = (
@@ -362,7 +363,7 @@ async def test_another_try_and_model_follow_garbage(is_mended: bool, monkeypatch
     """Where LiteLLM asks it by itself, as with OpenAI's SDK, the mend can go."""
     monkeypatch.setenv("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", "true")  # as our launcher does
     if is_mended:
-        empty_streams.install()
+        mend(monkeypatch)
     with DemoProviderServer() as provider:
         provider.script(model="first", garbage=True)
         served = {"api_base": provider.base_url, "api_key": "k"}

@@ -311,6 +311,24 @@ def test_a_stream_that_has_begun_is_not_begun_again(
         assert secret not in json.dumps(error)
 
 
+@pytest.mark.parametrize("path", BODIES)
+def test_no_other_model_follows_the_first_word(
+    failing: GatewayProcess, provider: DemoProviderServer, path: str
+) -> None:
+    """In any other form either: one error, nothing begun twice, and what had come is charged."""
+    provider.reset()
+    provider.script(model="first", delay_per_token_s=0.02, fail_after_tokens=2)
+    name, key = user(failing, "premium")
+    with failing.client(key) as client:
+        answer = client.post(path, json={"model": "first", "stream": True, **BODIES[path]})
+    (record,) = records(failing, name)
+
+    assert ["first"] == [call["model"] for call in provider.calls()]
+    assert 1 == answer.text.count('"PROVIDER_ERROR"') // 2, answer.text
+    assert ("error", 0) == (record["outcome"], record["requests_counted"])
+    assert 1 <= record["completion_tokens"] <= 4
+
+
 def test_a_model_that_is_dead_rests_in_all_workers(
     failing: GatewayProcess, provider: DemoProviderServer
 ) -> None:

@@ -1,7 +1,7 @@
 """Streams that are given out with their first word: a failure before it is one of their deployment's call."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Self
 
@@ -9,6 +9,7 @@ import anyio
 import httpx
 import openai
 from litellm.exceptions import InternalServerError, MidStreamFallbackError
+from litellm.utils import TextCompletionStreamWrapper
 
 from scalix_callbacks.proxy import tries
 
@@ -17,18 +18,21 @@ MAX_HELD = 200
 
 
 class Begun:
-    """LiteLLM's stream of one deployment, of which the chunks up to the first word are here already."""
+    """LiteLLM's stream of one deployment, of which the chunks up to the first word are here already.
 
-    def __init__(self, stream: Any) -> None:
+    Args:
+        is_word: whether a chunk holds a part of the answer, or why there is none.
+        is_answer: whether a stream that ended without a word was an answer nevertheless.
+    """
+
+    def __init__(self, stream: Any, is_word: Callable[[Any], bool], is_answer: Callable[[], bool]) -> None:
         self._stream = stream
+        self._is_word = is_word
+        self._is_answer = is_answer
         self._first: deque[Any] = deque()
 
-    async def begin(self, is_word: Callable[[Any], bool], is_answer: Callable[[], bool]) -> Self:
+    async def begin(self) -> Self:
         """Waits for the first word; what fails before it is noted as a failure of who was asked.
-
-        Args:
-            is_word: whether a chunk holds a part of the answer, or why there is none.
-            is_answer: whether a stream that ended without a word was an answer nevertheless.
 
         Raises:
             OpenAIError, HTTPError: the provider's failure; an InternalServerError where there is none of its
@@ -36,10 +40,9 @@ class Begun:
         """
         try:
             async for chunk in self._stream:
-                self._first.append(chunk)
-                if is_word(chunk) or len(self._first) >= MAX_HELD:
+                if self._take(chunk) or len(self._first) >= MAX_HELD:
                     return self
-            if is_answer():
+            if self._is_answer():
                 return self
             failure: Exception = no_answer(self._stream)
         except Exception as error:
@@ -54,21 +57,34 @@ class Begun:
         tries.broke(failure)
         raise failure
 
+    def _take(self, chunk: Any) -> bool:
+        """Keeps it; whether it was the first word."""
+        self._first.append(chunk)
+        return self._is_word(chunk)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
-        return self._first.popleft() if self._first else await self._stream.__anext__()
+    def __anext__(self) -> Awaitable[Any]:
+        # No coroutine of its own: from the first word on, each chunk would pass through one more.
+        chunk: Awaitable[Any] = self._next_held() if self._first else self._stream.__anext__()
+        return chunk
 
     async def aclose(self) -> None:
         """Leaves the provider, whatever becomes of its connection."""
         # By its own name: LiteLLM looks for it without asking `__getattr__`.
         with anyio.CancelScope(shield=True), suppress(Exception):
-            if (close := getattr(self._stream, "aclose", None)) is not None:
+            stream = self._stream
+            if isinstance(stream, TextCompletionStreamWrapper):
+                stream = stream.completion_stream  # it cannot be closed itself
+            if (close := getattr(stream, "aclose", None)) is not None:
                 await close()
+
+    async def _next_held(self) -> Any:
+        return self._first.popleft()
 
 
 def no_answer(stream: Any) -> InternalServerError:

@@ -1,7 +1,12 @@
-"""1.106.2: the same of streams of `/v1/responses`, where LiteLLM also gives up at what it cannot read."""
+"""1.106.2: the same of streams of `/v1/responses`, where LiteLLM also gives up at what it cannot read.
 
+And where one fails behind its first word, LiteLLM lets the next model begin a second answer behind it.
+"""
+
+from collections.abc import AsyncGenerator
 from typing import Any
 
+from litellm.exceptions import MidStreamFallbackError
 from litellm.router import Router
 
 from scalix_callbacks.core.usage import parse_usage
@@ -12,12 +17,21 @@ _original = Router._aresponses_streaming_iterator
 
 
 def install() -> None:
-    """Such a stream is given out with its first word, too."""
+    """Such a stream is given out with its first word, too; what fails behind it is told."""
     Router._aresponses_streaming_iterator = _aresponses_streaming_iterator
+    Router._aresponses_fallback_attempt = _aresponses_fallback_attempt
 
 
 async def _aresponses_streaming_iterator(self: Router, response: Any, *args: Any, **kwargs: Any) -> Any:
     return await _original(self, await begun(response), *args, **kwargs)
+
+
+async def _aresponses_fallback_attempt(
+    self: Router, e: MidStreamFallbackError, *args: Any, **kwargs: Any
+) -> AsyncGenerator[Any, None]:
+    """In the place of the next model's answer: what failed before the first word was handed on by then."""
+    raise e.original_exception or e
+    yield  # a generator, as LiteLLM's is
 
 
 async def begun(stream: Any) -> Begun:
@@ -26,7 +40,7 @@ async def begun(stream: Any) -> Begun:
     Raises:
         OpenAIError, HTTPError: it failed before.
     """
-    return await Begun(stream).begin(lambda event: _is_word(event, stream), lambda: False)
+    return await Begun(stream, lambda event: _is_word(event, stream), lambda: False).begin()
 
 
 def _is_word(event: Any, stream: Any) -> bool:

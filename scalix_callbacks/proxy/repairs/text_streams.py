@@ -7,7 +7,8 @@ from typing import Any
 
 import litellm
 
-from scalix_callbacks.proxy.repairs import empty_streams
+from scalix_callbacks.proxy.repairs.begun import Begun
+from scalix_callbacks.proxy.stream_reading import says_something
 
 _original = litellm.atext_completion
 
@@ -21,4 +22,11 @@ async def atext_completion(*args: Any, **kwargs: Any) -> Any:
     response = await _original(*args, **kwargs)
     if not isinstance(response, litellm.TextCompletionStreamWrapper):
         return response
-    return await empty_streams.begun(response)
+    told: list[Any] = []
+
+    def is_word(chunk: Any) -> bool:
+        told.append(getattr(getattr(chunk, "usage", None), "completion_tokens", None))
+        return says_something(chunk)
+
+    # Whether its provider told its usage: LiteLLM counts where it did not, and of no word it counts no token.
+    return await Begun(response, is_word, lambda: any(told)).begin()
