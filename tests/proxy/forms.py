@@ -8,6 +8,7 @@ import httpx
 import litellm
 import pytest
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
+from litellm.llms.anthropic.pass_through.adapters import streaming_iterator as translated
 from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 from litellm.router import Router
@@ -34,6 +35,7 @@ PATCHED = (
     (Router, "_acompletion_streaming_iterator"),
     (Router, "_aanthropic_messages_streaming_iterator"),
     (Router, "_aanthropic_messages_recover_stream_error"),
+    (translated, "_error_status_and_message"),
     (Router, "_aresponses_streaming_iterator"),
     (Router, "_aresponses_fallback_attempt"),
     (CustomStreamWrapper, "fetch_stream"),

@@ -1,7 +1,8 @@
 """1.106.2: the same of streams of `/v1/messages`, raw SSE in which all that a provider says goes on.
 
 Here LiteLLM itself tries again and hands on what fails before the first word, where it is told of it; but
-then it tries each model of a chain as often as the first, up to twelve calls of providers in all.
+then it tries each model of a chain as often as the first, up to twelve calls of providers in all. And what it
+translates from a chat tells most failures as a 500, refused credentials too.
 """
 
 import re
@@ -11,6 +12,7 @@ from typing import Any
 import orjson
 from litellm.exceptions import ContentPolicyViolationError
 from litellm.llms.anthropic.common_utils import anthropic_error_frame_exception
+from litellm.llms.anthropic.pass_through.adapters import streaming_iterator as translated
 from litellm.llms.anthropic.pass_through.messages.streaming_iterator import parse_anthropic_error_event
 from litellm.router import Router
 
@@ -21,12 +23,14 @@ MAX_UNREAD_BYTES = 1_000_000
 
 _original = Router._aanthropic_messages_streaming_iterator
 _original_recover = Router._aanthropic_messages_recover_stream_error
+_original_status = translated._error_status_and_message
 
 
 def install() -> None:
     """Such a stream is given out with its first word, too; what fails behind it is told."""
     Router._aanthropic_messages_streaming_iterator = _aanthropic_messages_streaming_iterator
     Router._aanthropic_messages_recover_stream_error = _aanthropic_messages_recover_stream_error
+    translated._error_status_and_message = _error_status_and_message
 
 
 async def _aanthropic_messages_streaming_iterator(
@@ -46,6 +50,12 @@ async def _aanthropic_messages_recover_stream_error(
     for chunk in held:
         yield chunk
     raise cause
+
+
+def _error_status_and_message(error: Exception) -> tuple[int, str]:
+    status, message = _original_status(error)
+    told = getattr(error, "status_code", None)
+    return told if isinstance(told, int) else status, message
 
 
 async def begun(stream: Any) -> Begun:
