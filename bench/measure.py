@@ -51,8 +51,14 @@ def warm_up(server: Server, ask: Ask, at_once: int = 8) -> None:
     load(ask, at_once, WARM_UP_S)
 
 
+LET_IN = 0.02
+"""Of calls over a limit: LiteLLM's own limiter lets some in when a minute begins."""
+
+
 def check(server: Server, told: Load, status: int) -> None:
     """Raises WrongAnswers."""
-    if told.broken or set(told.statuses) != {status} or not told.answer_s:
+    others = told.statuses.total() - told.statuses[status]
+    may_be = LET_IN * told.statuses.total() if status == 429 else 0
+    if told.broken or others > may_be or not told.answer_s:
         statuses: Mapping[int, int] = dict(told.statuses)
         raise WrongAnswers(f"{server.name}: {statuses} instead of {status}, {told.broken} without an answer")
