@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -15,6 +16,8 @@ from scalix_callbacks.ledger.errors import DatabaseError, database_error, holds_
 _LOCK_TIMEOUT_MS = 5_000
 _LOCK_PAUSE_S = 0.01
 _POOL_TIMEOUT_S = 5
+_ROWS_PER_INSERT = 16
+"""Each number of rows is a statement of its own, which the driver keeps: 60 MB for batches of all sizes."""
 _MIGRATION_LOCK = 0x5CA11C5  # any number will do, if no other program on the server takes it
 _MIGRATION_LOCK_TIMEOUT_MS = 60_000
 
@@ -41,9 +44,7 @@ def connect(url: str) -> Engine:
     if parsed.drivername == "sqlite":
         return _sqlite(parsed)
     arguments = {name: value for name, value in _POSTGRESQL_ARGUMENTS.items() if name not in parsed.query}
-    return create_engine(
-        parsed, pool_pre_ping=True, pool_timeout=_POOL_TIMEOUT_S, connect_args=arguments, hide_parameters=True
-    )
+    return _create(parsed, pool_pre_ping=True, connect_args=arguments)
 
 
 @contextmanager
@@ -136,10 +137,20 @@ def _sqlite_url(url: URL) -> URL:
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, pool_timeout=_POOL_TIMEOUT_S, hide_parameters=True)
+    engine = _create(url)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _create(url: URL, **options: Any) -> Engine:
+    return create_engine(
+        url,
+        pool_timeout=_POOL_TIMEOUT_S,
+        insertmanyvalues_page_size=_ROWS_PER_INSERT,
+        hide_parameters=True,
+        **options,
+    )
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -171,6 +171,17 @@ def test_nothing_to_keep_is_no_error(records: UsageRecords) -> None:
     assert 0 == records.insert([])
 
 
+def test_batches_of_every_size_need_few_statements(records: UsageRecords, migrated: Engine) -> None:
+    """A driver keeps every statement it prepared, and one with hundreds of rows is large."""
+    statements = set[str]()
+    event.listen(migrated, "before_cursor_execute", lambda *seen: statements.add(seen[2]))
+
+    for size in range(1, 101):
+        assert keep(records, *(record(f"{size}-{number}") for number in range(size))) == size
+
+    assert len(statements) < 30
+
+
 def test_workers_that_hand_in_the_same_keep_it_once(records: UsageRecords) -> None:
     """Eight at once, each in its own order; the numbers of new ones add up."""
     batch = [record(f"c{number:02}") for number in range(40)]
