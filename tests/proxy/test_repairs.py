@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
 from importlib.metadata import version
 from types import SimpleNamespace
@@ -10,15 +10,22 @@ from typing import Any, Self
 
 import litellm
 import pytest
+from litellm._logging import trace_id_var
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.litellm_core_utils import litellm_logging
 from litellm.litellm_core_utils.litellm_logging import Logging
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
-from litellm.proxy import hooks
+from litellm.proxy import hooks, proxy_server
 from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.hooks import ResponsesIDSecurity
 from litellm.proxy.hooks.model_max_budget_limiter import PROXY_VirtualKeyModelMaxBudgetLimiter
-from litellm.responses.streaming_iterator import BaseResponsesAPIStreamingIterator
+from litellm.proxy.utils import ProxyLogging
+from litellm.responses import streaming_iterator
+from litellm.responses.streaming_iterator import (
+    BaseResponsesAPIStreamingIterator,
+    ResponsesAPIStreamingIterator,
+)
 from litellm.router import Router
 from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices, Usage
 from openai import AsyncOpenAI
@@ -54,7 +61,6 @@ PATCHED = (
     (Router, "deployment_callback_on_failure"),
     (Logging, "_record_zero_cost_diagnostic"),
     (Logging, "response_cost_calculator"),
-    (Logging, "_response_cost_calculator"),
     (Router, "_increment_deployment_usage"),
     (Router, "_acompletion_streaming_iterator"),
     (Router, "_time_to_sleep_before_retry"),
@@ -137,6 +143,11 @@ async def ask(router: Router) -> Any:
     return answer
 
 
+def _logging(**options: Any) -> Logging:
+    """What LiteLLM keeps of one call of `m`."""
+    return Logging("m", [], True, "acompletion", datetime.now(), "c", "f", **options)
+
+
 def successes(router: Router) -> int:
     """As the router counts them, to judge whether a failing deployment needs a pause."""
     return int(router.cache.get_cache(f"{router.get_model_ids()[0]}:successes", local_only=True) or 0)
@@ -147,25 +158,47 @@ def test_the_repairs_are_for_this_version() -> None:
     assert "1.106.2" == version("litellm")
 
 
-def test_a_hang_up_still_restores_a_context() -> None:
-    """Once LiteLLM's streams do not, nothing need be left out."""
-    assert "_restore_consumer_correlation_context" in inspect.getsource(CustomStreamWrapper.aclose)
+async def _closed(stream: CustomStreamWrapper) -> None:
+    await stream.aclose()
 
 
-@pytest.mark.parametrize(
-    "restore", ["_restore_correlation_context", "_restore_correlation_context_if_unclaimed"]
-)
-async def test_a_hang_up_touches_no_context(restore: str) -> None:
-    """What LiteLLM calls there is called as before, and does nothing."""
-    correlation.install()
-    logging: Callable[..., None] = getattr(object.__new__(Logging), restore)
-
-    assert await asyncio.to_thread(logging) is None
+async def _dropped(stream: CustomStreamWrapper) -> None:
+    stream.__del__()
 
 
-def test_litellm_still_has_the_hooks_that_are_left_out() -> None:
-    """A name that is gone can go here, too."""
-    assert all(f'"{name}"' in inspect.getsource(hooks) for name in unused_hooks.UNUSED)
+@pytest.mark.parametrize("is_mended", [False, True])
+@pytest.mark.parametrize("left", [_closed, _dropped])
+async def test_a_hang_up_touches_no_context(
+    is_mended: bool, left: Callable[[CustomStreamWrapper], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where LiteLLM writes nothing back when a stream is left, that part of `correlation` can go."""
+    monkeypatch.setattr(litellm, "request_correlation_in_logs", True)
+    if is_mended:
+        correlation.install()
+
+    async def trace_id() -> str:
+        logging = _logging(litellm_trace_id="of-the-call", supports_correlation_logging=True)
+        await left(CustomStreamWrapper(None, "m", logging))
+        return trace_id_var.get()
+
+    # In a task of its own, as a request is: what is written stays there.
+    assert ("of-the-call" if is_mended else trace_id_var.get()) == await asyncio.create_task(trace_id())
+
+
+def test_litellm_still_registers_the_hooks_that_are_left_out() -> None:
+    """A name that it does not register, without a database of its own, can go from `unused_hooks`."""
+    logging = ProxyLogging(user_api_key_cache=proxy_server.user_api_key_cache)
+    logging._add_proxy_hooks()
+
+    assert {*unused_hooks.UNUSED} <= logging.proxy_hook_mapping.keys()
+
+
+def test_litellm_still_registers_its_budgets_by_model() -> None:
+    """It does so while it is imported, before any test. Once it does not, that part can go."""
+    limiter = proxy_server.model_max_budget_limiter
+
+    assert isinstance(limiter, PROXY_VirtualKeyModelMaxBudgetLimiter)
+    assert "add_litellm_callback(model_max_budget_limiter)" in inspect.getsource(proxy_server)
 
 
 def test_no_hook_for_limits_of_litellms_own_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,18 +270,31 @@ async def test_a_deployment_without_limits_is_not_looked_at(counted: Any, router
     assert (1, 1) == (before, len(looked_at))
 
 
-async def test_a_missing_price_is_looked_for_once_a_model(counted: Any, router: Router) -> None:
-    """LiteLLM still would at each call; once it does not, `zero_cost` can go."""
+async def test_litellm_still_looks_for_a_missing_price_at_each_call(counted: Any, router: Router) -> None:
+    """Once it remembers what it found, `zero_cost` can go."""
     looked_for = counted(Logging, "_zero_cost_finding")
     await ask(router)
-    each = len(looked_for)
+    first = len(looked_for)
+    await ask(router)
+
+    assert 1 <= first < len(looked_for)
+
+
+async def test_a_missing_price_is_looked_for_once_a_model(counted: Any, router: Router) -> None:
+    """Which nobody hears of; the price list does not change."""
     success_log.install()
     zero_cost.install()
+    looked_for = counted(Logging, "_zero_cost_finding")
     for _ in range(3):
         await ask(router)
 
-    assert each >= 1
-    assert each <= len(looked_for) <= each + 1
+    assert 1 == len(looked_for)
+
+
+@pytest.mark.usefixtures("call")
+async def test_litellm_still_computes_what_an_answer_cost(router: Router) -> None:
+    """Once it does not for whoever asks, `answer_cost` can go."""
+    assert 0.0 == (await ask(router))._hidden_params["response_cost"]
 
 
 async def test_what_an_answer_cost_is_told_to_the_operator_alone(router: Router, call: Call) -> None:
@@ -291,6 +337,21 @@ async def test_only_streams_with_ids_are_looked_at(route: str | None, is_looked_
     assert is_looked_at == (hooked is not response)
     assert ["chunk"] == [chunk async for chunk in hooked]
     assert UserAPIKeyAuth.model_fields.keys() >= {"request_route"}
+
+
+async def test_litellm_still_looks_at_each_chunk_of_a_chat() -> None:
+    """Once a chat's stream goes on as it is, `response_ids` can go."""
+
+    async def stream() -> AsyncIterator[ModelResponseStream]:
+        yield WORD
+        yield STOP
+
+    response = stream()
+    user = UserAPIKeyAuth(request_route="/v1/chat/completions")
+    hooked = ResponsesIDSecurity().async_post_call_streaming_iterator_hook(user, response, {})
+
+    assert hooked is not response
+    assert [WORD, STOP] == [each async for each in hooked]
 
 
 def chunk(**fields: Any) -> ModelResponseStream:
@@ -410,9 +471,25 @@ class Now:
         work(*args)
 
 
+def _chats(logging: Logging, error: Exception) -> Awaitable[Any]:
+    later: Awaitable[Any] = logging.dispatch_failure_handlers(error, "", prefer_async_handlers=True)
+    return later
+
+
+def _responses(logging: Logging, error: Exception) -> Awaitable[Any]:
+    stream = object.__new__(ResponsesAPIStreamingIterator)
+    stream.logging_obj, stream.start_time = logging, datetime.now()
+    stream._failure_handled, stream._pending_logging_tasks = False, ()
+    stream._handle_failure(error)
+    return asyncio.gather(*stream._pending_logging_tasks)
+
+
 @pytest.mark.parametrize("is_mended", [False, True])
+@pytest.mark.parametrize("failed", [_chats, _responses])
 async def test_a_failure_of_a_stream_is_counted_against_who_failed(
-    is_mended: bool, monkeypatch: pytest.MonkeyPatch
+    is_mended: bool,
+    failed: Callable[[Logging, Exception], Awaitable[Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where LiteLLM does not count it against the next one, which is asked by then, the mend can go."""
     if is_mended:
@@ -422,11 +499,12 @@ async def test_a_failure_of_a_stream_is_counted_against_who_failed(
     listed = [{"model_name": name, "litellm_params": params, "model_info": {"id": name}} for name in names]
     router = Router(model_list=[*listed, *({**each, "model_info": {"id": "well"}} for each in listed)])
     monkeypatch.setattr(litellm, "failure_callback", [router.deployment_callback_on_failure])
-    monkeypatch.setattr("litellm.litellm_core_utils.litellm_logging.executor", Now())
-    logging = Logging("m", [], True, "acompletion", datetime.now(), "c", "f")
+    for module in (litellm_logging, streaming_iterator):
+        monkeypatch.setattr(module, "executor", Now())
+    logging = _logging()
     logging.model_call_details["litellm_params"] = {"model_info": {"id": "failed"}, "acompletion": True}
     error = litellm.AuthenticationError("no", "gemini", "m")
-    later = logging.dispatch_failure_handlers(error, "", prefer_async_handlers=True)
+    later = failed(logging, error)
     logging.model_call_details["litellm_params"] = {"model_info": {"id": "next"}, "acompletion": True}
     await later
     resting = await router.cooldown_cache.async_get_active_cooldowns([*names, "well"], None)
