@@ -465,6 +465,11 @@ async def test_a_completion_without_an_answer_leaves_its_provider() -> None:
     assert source.is_closed
 
 
+def test_a_completion_of_litellms_still_cannot_be_closed() -> None:
+    """Once it can, `Begun` need not look for what is within it."""
+    assert not hasattr(Text().as_completion(), "aclose")
+
+
 async def test_a_thought_of_a_completion_is_a_word_of_it() -> None:
     """LiteLLM tells it beside the text."""
     source = Text({"reasoning_content": "Hm"}, {"content": "Hi"})
