@@ -4,13 +4,14 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
+from importlib import import_module
 from importlib.metadata import version
+from pkgutil import iter_modules
 from types import SimpleNamespace
 from typing import Any, Self
 
 import litellm
 import pytest
-from litellm._logging import trace_id_var
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.litellm_core_utils import litellm_logging
 from litellm.litellm_core_utils.litellm_logging import Logging
@@ -34,12 +35,15 @@ from pydantic import BaseModel
 from scalix_callbacks.core.call import CURRENT_CALL, Call
 from scalix_callbacks.core.caller import OPERATOR, Caller, Role
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
+from scalix_callbacks.proxy import repairs
 from scalix_callbacks.proxy.repairs import (
     answer_cost,
+    callers_mistakes,
     correlation,
     deployment_usage,
     empty_streams,
     last_pause,
+    refused_keys,
     response_ids,
     stream_failures,
     stream_models,
@@ -143,9 +147,9 @@ async def ask(router: Router) -> Any:
     return answer
 
 
-def _logging(**options: Any) -> Logging:
+def _logging() -> Logging:
     """What LiteLLM keeps of one call of `m`."""
-    return Logging("m", [], True, "acompletion", datetime.now(), "c", "f", **options)
+    return Logging("m", [], True, "acompletion", datetime.now(), "c", "f")
 
 
 def successes(router: Router) -> int:
@@ -158,6 +162,20 @@ def test_the_repairs_are_for_this_version() -> None:
     assert "1.106.2" == version("litellm")
 
 
+def test_every_repair_is_installed() -> None:
+    """By `bootstrap`, which asks for all of them at once."""
+    found = [import_module(f"{repairs.__name__}.{each.name}") for each in iter_modules(repairs.__path__)]
+
+    assert {each for each in found if hasattr(each, "install")} == set(repairs.REPAIRS)
+
+
+def test_wrong_requests_and_refused_credentials_are_both_heeded() -> None:
+    """Both are in the place of the same method: the one that asks the other has to come last."""
+    installed = repairs.REPAIRS.index
+
+    assert installed(refused_keys) < installed(callers_mistakes)
+
+
 async def _closed(stream: CustomStreamWrapper) -> None:
     await stream.aclose()
 
@@ -166,23 +184,36 @@ async def _dropped(stream: CustomStreamWrapper) -> None:
     stream.__del__()
 
 
+class Noted:
+    """A variable of a context, of which nothing is known but how it was touched."""
+
+    def __init__(self) -> None:
+        self.touched: list[str] = []
+
+    def get(self) -> str:
+        self.touched.append("read")
+        return ""
+
+    def set(self, value: str) -> None:
+        self.touched.append("written")
+
+
 @pytest.mark.parametrize("is_mended", [False, True])
-@pytest.mark.parametrize("left", [_closed, _dropped])
+@pytest.mark.parametrize(("left", "touched"), [(_closed, ["written"]), (_dropped, ["read", "written"])])
 async def test_a_hang_up_touches_no_context(
-    is_mended: bool, left: Callable[[CustomStreamWrapper], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+    is_mended: bool,
+    left: Callable[[CustomStreamWrapper], Awaitable[None]],
+    touched: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where LiteLLM writes nothing back when a stream is left, that part of `correlation` can go."""
-    monkeypatch.setattr(litellm, "request_correlation_in_logs", True)
+    """Where LiteLLM does not when a stream is left, that part of `correlation` can go."""
     if is_mended:
         correlation.install()
+    stream, context = CustomStreamWrapper(None, "m", _logging()), Noted()
+    monkeypatch.setattr(litellm_logging, "trace_id_var", context)
+    await left(stream)
 
-    async def trace_id() -> str:
-        logging = _logging(litellm_trace_id="of-the-call", supports_correlation_logging=True)
-        await left(CustomStreamWrapper(None, "m", logging))
-        return trace_id_var.get()
-
-    # In a task of its own, as a request is: what is written stays there.
-    assert ("of-the-call" if is_mended else trace_id_var.get()) == await asyncio.create_task(trace_id())
+    assert ([] if is_mended else touched) == context.touched
 
 
 def test_litellm_still_registers_the_hooks_that_are_left_out() -> None:
