@@ -477,9 +477,14 @@ async def test_another_try_and_model_follow_garbage(is_mended: bool, monkeypatch
 
 
 @pytest.mark.parametrize("is_mended", [False, True])
-async def test_a_stream_of_text_fails_while_it_is_begun(is_mended: bool) -> None:
+async def test_a_stream_of_text_fails_while_it_is_begun(
+    is_mended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the router can still ask another model. Once LiteLLM fails there by itself, the mend can go."""
-    begin = text_streams.atext_completion if is_mended else text_streams._original
+    monkeypatch.setattr(litellm, "atext_completion", text_streams._original)
+    if is_mended:
+        text_streams.install()
+    begin = litellm.atext_completion
     with DemoProviderServer() as provider:
         async with AsyncOpenAI(base_url=provider.base_url, api_key="k", max_retries=0) as client:
             provider.script(status=500)
@@ -560,12 +565,16 @@ async def test_litellm_pauses_after_the_last_retry(monkeypatch: pytest.MonkeyPat
     assert [1, 0] == left
 
 
-def test_only_the_pause_after_the_last_retry_is_left_out() -> None:
-    """LiteLLM's own half second and more before each retry stays."""
-    pause, router = last_pause._time_to_sleep_before_retry, Router(model_list=[])
+@pytest.mark.parametrize("is_mended", [False, True])
+def test_only_the_pause_after_the_last_retry_is_left_out(is_mended: bool) -> None:
+    """LiteLLM's own half second and more before each retry stays. Once it has none without a retry, the mend
+    can go."""
+    if is_mended:
+        last_pause.install()
+    router = Router(model_list=[])
 
-    assert 0 == pause(router, ValueError(), 0, num_retries=2)
-    assert 0.5 <= pause(router, ValueError(), 2, num_retries=2)
+    assert is_mended == (0 == router._time_to_sleep_before_retry(ValueError(), 0, num_retries=2))
+    assert 0.5 <= router._time_to_sleep_before_retry(ValueError(), 2, num_retries=2)
 
 
 @pytest.fixture

@@ -91,7 +91,8 @@ async def providers(status: int, body: Any) -> AsyncIterator[tuple[str, list[str
 @pytest.fixture(autouse=True)
 def _mended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """LiteLLM with our mend, and without the pauses between its tries."""
-    monkeypatch.setattr(Router, "should_retry_this_error", refused_keys.should_retry_this_error)
+    monkeypatch.setattr(Router, "should_retry_this_error", refused_keys._original)
+    refused_keys.install()
     monkeypatch.setattr(Router, "_time_to_sleep_before_retry", lambda *args, **kwargs: 0)
     yield
     litellm.callbacks.clear()
@@ -185,7 +186,9 @@ async def test_each_status_is_told_as_what_it_is(body: str, status: int) -> None
 @pytest.mark.parametrize("is_mended", [False, True])
 async def test_garbage_is_tried_again(is_mended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """When LiteLLM tries it again by itself, `garbage` can go."""
-    monkeypatch.setattr(litellm, "should_retry", garbage.should_retry if is_mended else garbage._original)
+    monkeypatch.setattr(litellm, "should_retry", garbage._original)
+    if is_mended:
+        garbage.install()
     monkeypatch.setenv("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", "true")  # as our launcher does
     asked, raised = await tried("openai/m", 200, "<html>Bad gateway</html>")
 
@@ -196,7 +199,9 @@ async def test_garbage_is_tried_again(is_mended: bool, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("is_mended", [False, True])
 async def test_garbage_once_rests_no_deployment(is_mended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """When LiteLLM counts it like a 500 by itself, `garbage` can go."""
-    monkeypatch.setattr(litellm, "should_retry", garbage.should_retry if is_mended else garbage._original)
+    monkeypatch.setattr(litellm, "should_retry", garbage._original)
+    if is_mended:
+        garbage.install()
     monkeypatch.setenv("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", "true")  # as our launcher does
     async with providers(200, "<html>Bad gateway</html>") as (address, _):
         params = {"model": "openai/m", "api_base": f"{address}/failing", "api_key": "k"}
