@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
 from importlib import import_module
@@ -53,7 +55,7 @@ from scalix_callbacks.proxy.repairs import (
     zero_cost,
 )
 from scalix_callbacks.proxy.repairs.begun import MAX_HELD
-from tests.proxy.forms import mend
+from tests.proxy.forms import asked, mend, open_router
 
 ADA = Caller("ada", "free", Role.USER)
 PATCHED = (
@@ -601,3 +603,30 @@ def test_an_undeclared_attribute_is_set_as_pydantic_sets_it(model: type[BaseMode
     assert plain == ours
     assert plain.model_dump(exclude_unset=True) == ours.model_dump(exclude_unset=True)
     assert plain.model_fields_set == ours.model_fields_set
+
+
+@pytest.mark.usefixtures("forgetful")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # LiteLLM's own
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_how_to_set_it_is_not_found_out_for_each_chunk(
+    is_mended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once LiteLLM sets a name no longer for each, it can go from `stream_models`."""
+    if is_mended:
+        stream_models.install()
+    found_out: Counter[str] = Counter()
+    original = BaseModel._setattr_handler
+
+    def noted(self: BaseModel, name: str, value: Any) -> Any:
+        if isinstance(self, ModelResponseStream | StreamingChoices):
+            found_out[name] += 1
+        return original(self, name, value)
+
+    monkeypatch.setattr(BaseModel, "_setattr_handler", noted)
+    with DemoProviderServer() as provider:
+        async with open_router(provider, monkeypatch) as router:
+            provider.script(tokens=10)
+            await asked(router, "chat", "gemini", stream=True)
+
+    for name in itertools.chain.from_iterable(names for _, names in stream_models.UNDECLARED):
+        assert 0 == found_out[name] if is_mended else 10 <= found_out[name]
