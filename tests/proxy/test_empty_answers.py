@@ -496,11 +496,15 @@ async def test_each_model_of_a_chain_is_asked_once_for_a_message(
 
 LITELLMS_OWN = [
     # form, the model that says nothing, script; whether it is streamed
+    ("chat", "openai", {"garbage": True}, True),
+    ("completions", "openai", SILENT, True),
     ("messages", "openai", {"garbage": True}, True),
     ("messages", "anthropic", {"garbage": True}, True),
     ("responses", "anthropic", {"garbage": True}, True),
-    ("messages", "anthropic", SILENT, False),
     ("chat", "openai", SILENT, False),
+    ("completions", "openai", SILENT, False),
+    ("messages", "anthropic", SILENT, False),
+    ("responses", "openai", SILENT, False),
 ]
 
 
