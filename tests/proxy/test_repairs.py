@@ -635,7 +635,7 @@ async def test_how_to_set_it_is_not_found_out_for_each_chunk(
     monkeypatch.setattr(BaseModel, "_setattr_handler", noted)
     with DemoProviderServer() as provider:
         async with open_router(provider, monkeypatch) as router:
-            provider.script(tokens=10)
+            provider.script(tokens=20)
             await asked(router, "chat", "gemini", stream=True)
 
     each = {name for name, times in found_out.items() if times >= 10}
