@@ -5,6 +5,7 @@ import re
 from asyncio import StreamReader, StreamWriter, start_server
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import litellm
@@ -14,13 +15,15 @@ from litellm.exceptions import BadRequestError, NotFoundError
 from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 from litellm.router import Router
 from litellm.router_utils import cooldown_handlers, fallback_event_handlers
+from litellm.utils import Rules, function_setup
 
 from scalix_callbacks.core.call import CURRENT_CALL, Call
 from scalix_callbacks.core.routes import Endpoint
-from scalix_callbacks.proxy.repairs import callers_mistakes
+from scalix_callbacks.proxy.repairs import callers_mistakes, refused_keys
 
 HELLO = [{"role": "user", "content": "Hello"}]
 UNTRANSLATABLE = [{"role": "user", "content": [{"type": "image_url"}]}]
+LITELLMS_OWN = cooldown_handlers.is_advisor_orchestration_failure
 
 
 @asynccontextmanager
@@ -118,18 +121,6 @@ async def test_a_model_that_its_provider_no_longer_has_rests() -> None:
         assert ["m"] == await resting(router)
 
 
-async def test_so_it_is_with_the_model_that_another_falls_back_to() -> None:
-    """LiteLLM counts the failures of fallbacks elsewhere."""
-    async with (
-        provider({"/embeddings": 404}) as (address, asked),
-        routed("openai/x", address, before="openai/y") as router,
-    ):
-        await ask(router, Endpoint.EMBEDDINGS, "first", fallbacks=[{"first": ["m"]}])
-
-        assert 2 == len(asked)
-        assert [] == await resting(router)
-
-
 async def test_what_cannot_be_translated_is_neither_counted_nor_tried_again() -> None:
     """For Azure that is an APIError with status 500: three tries of it, and the model would rest."""
     async with provider({}) as (address, asked), routed("azure/x", address) as router:
@@ -149,15 +140,42 @@ async def test_failures_of_the_provider_are_counted_as_ever() -> None:
         assert ["m"] == await resting(router)
 
 
-async def test_litellm_still_needs_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When this fails, `callers_mistakes` can go."""
-    monkeypatch.setattr(
-        router_module, "is_advisor_orchestration_failure", cooldown_handlers.is_advisor_orchestration_failure
-    )
+async def test_litellm_still_rests_a_model_that_makes_no_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it does not, the router's part of `callers_mistakes` can go."""
+    monkeypatch.setattr(router_module, "is_advisor_orchestration_failure", LITELLMS_OWN)
     async with provider({"/embeddings": 404}) as (address, _), routed("openai/x", address) as router:
         await ask(router, Endpoint.EMBEDDINGS)
 
         assert ["m"] == await resting(router)
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_so_it_is_with_the_model_that_another_falls_back_to(
+    is_mended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteLLM counts the failures of fallbacks elsewhere. Once it rests none for what its caller asked, that
+    part of `callers_mistakes` can go."""
+    if not is_mended:
+        monkeypatch.setattr(fallback_event_handlers, "is_advisor_orchestration_failure", LITELLMS_OWN)
+    async with provider({}) as (address, asked), routed("azure/x", address, before="azure/y") as router:
+        for _ in range(3):
+            about: dict[str, Any] = {"model": "first", "messages": UNTRANSLATABLE, "litellm_call_id": "c-1"}
+            logging, _ = function_setup("acompletion", Rules(), datetime.now(), **about)
+            fields = {"messages": UNTRANSLATABLE, "litellm_logging_obj": logging}  # as the proxy asks
+            await ask(router, Endpoint.CHAT, "first", fallbacks=[{"first": ["m"]}], **fields)
+
+        assert ([] if is_mended else ["m"]) == await resting(router)
+        assert [] == asked
+
+
+async def test_litellm_still_tries_again_what_cannot_be_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it does not, the retries of `callers_mistakes` can go."""
+    monkeypatch.setattr(Router, "should_retry_this_error", refused_keys._original)
+    async with provider({}) as (address, asked), routed("azure/x", address) as router:
+        tries = counted_tries(router)
+        await ask(router, Endpoint.CHAT, messages=UNTRANSLATABLE)
+
+        assert (3, []) == (len(tries), asked)
 
 
 def test_what_the_caller_did_is_told_by_what_it_is() -> None:

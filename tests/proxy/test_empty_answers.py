@@ -11,13 +11,15 @@ import litellm
 import openai
 import pytest
 from litellm.exceptions import MidStreamFallbackError
+from litellm.llms.anthropic.pass_through.adapters import streaming_iterator as translated
+from litellm.llms.anthropic.pass_through.messages.streaming_iterator import parse_anthropic_error_event
 from litellm.router import Router
 from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices
 
 from scalix_callbacks.core.call import CURRENT_CALL, Call
 from scalix_callbacks.core.errors import ErrorCategory
 from scalix_callbacks.core.trace import Step, Trace
-from scalix_callbacks.demo_provider.script import UsageOverride
+from scalix_callbacks.demo_provider.script import ToolCall, UsageOverride
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
 from scalix_callbacks.proxy import tries
 from scalix_callbacks.proxy.errors import categorise
@@ -172,6 +174,39 @@ async def test_messages_fail_with_what_their_provider_failed_with(
 
     assert category is categorise(told.value)
     assert [True] == closed
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_what_fails_in_a_translated_message_is_told_as_what_it_is(
+    is_mended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its status. Once LiteLLM does not make a 500 of it, `_error_status_and_message` can go."""
+    if is_mended:
+        mend(monkeypatch)
+    chat = Source(litellm.AuthenticationError("no", "gemini", "m"))
+    stream = translated.AnthropicStreamWrapper(chat, model="m").async_anthropic_sse_wrapper()
+    *_, last = [parse_anthropic_error_event(each) async for each in stream]
+
+    assert last is not None
+    assert ("authentication_error" if is_mended else "api_error") == last[0]
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_a_message_that_has_called_a_tool_is_not_begun_again(
+    router: Router, provider: DemoProviderServer, monkeypatch: pytest.MonkeyPatch, is_mended: bool
+) -> None:
+    """That it calls one is a word of it. Once LiteLLM asks nobody else behind it, its
+    `_aanthropic_messages_recover_stream_error` can stay as it is."""
+    mend(monkeypatch)
+    if not is_mended:
+        own = empty_messages._original_recover
+        monkeypatch.setattr(Router, "_aanthropic_messages_recover_stream_error", own)
+    looks = ToolCall("look", '{"at": "what is here, and at what is there"}')
+    provider.script(tool_calls=(looks,), fail_after_tokens=1, delay_per_token_s=0.05)
+    with suppress(litellm.APIError, openai.OpenAIError):  # it is an event, or raised
+        await asked(router, "messages", "anthropic", stream=True)
+
+    assert (1 if is_mended else 2) == len(provider.calls())
 
 
 # --- /v1/responses ---------------------------------------------------------------------------------------
@@ -430,6 +465,11 @@ async def test_a_completion_without_an_answer_leaves_its_provider() -> None:
     assert source.is_closed
 
 
+def test_a_completion_of_litellms_still_cannot_be_closed() -> None:
+    """Once it can, `Begun` need not look for what is within it."""
+    assert not hasattr(Text().as_completion(), "aclose")
+
+
 async def test_a_thought_of_a_completion_is_a_word_of_it() -> None:
     """LiteLLM tells it beside the text."""
     source = Text({"reasoning_content": "Hm"}, {"content": "Hi"})
@@ -456,11 +496,15 @@ async def test_each_model_of_a_chain_is_asked_once_for_a_message(
 
 LITELLMS_OWN = [
     # form, the model that says nothing, script; whether it is streamed
+    ("chat", "openai", {"garbage": True}, True),
+    ("completions", "openai", SILENT, True),
     ("messages", "openai", {"garbage": True}, True),
     ("messages", "anthropic", {"garbage": True}, True),
     ("responses", "anthropic", {"garbage": True}, True),
-    ("messages", "anthropic", SILENT, False),
     ("chat", "openai", SILENT, False),
+    ("completions", "openai", SILENT, False),
+    ("messages", "anthropic", SILENT, False),
+    ("responses", "openai", SILENT, False),
 ]
 
 

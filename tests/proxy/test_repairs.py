@@ -2,23 +2,34 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
+from importlib import import_module
 from importlib.metadata import version
+from pkgutil import iter_modules
 from types import SimpleNamespace
 from typing import Any, Self
 
 import litellm
 import pytest
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.litellm_core_utils import litellm_logging
 from litellm.litellm_core_utils.litellm_logging import Logging
 from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
-from litellm.proxy import hooks
+from litellm.proxy import hooks, proxy_server
+from litellm.proxy import utils as proxy_utils
 from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.hooks import ResponsesIDSecurity
 from litellm.proxy.hooks.model_max_budget_limiter import PROXY_VirtualKeyModelMaxBudgetLimiter
-from litellm.responses.streaming_iterator import BaseResponsesAPIStreamingIterator
+from litellm.proxy.utils import ProxyLogging
+from litellm.responses import streaming_iterator
+from litellm.responses.streaming_iterator import (
+    BaseResponsesAPIStreamingIterator,
+    ResponsesAPIStreamingIterator,
+)
 from litellm.router import Router
 from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices, Usage
 from openai import AsyncOpenAI
@@ -27,12 +38,15 @@ from pydantic import BaseModel
 from scalix_callbacks.core.call import CURRENT_CALL, Call
 from scalix_callbacks.core.caller import OPERATOR, Caller, Role
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
+from scalix_callbacks.proxy import repairs
 from scalix_callbacks.proxy.repairs import (
     answer_cost,
+    callers_mistakes,
     correlation,
     deployment_usage,
     empty_streams,
     last_pause,
+    refused_keys,
     response_ids,
     stream_failures,
     stream_models,
@@ -42,7 +56,7 @@ from scalix_callbacks.proxy.repairs import (
     zero_cost,
 )
 from scalix_callbacks.proxy.repairs.begun import MAX_HELD
-from tests.proxy.forms import mend
+from tests.proxy.forms import asked, mend, open_router
 
 ADA = Caller("ada", "free", Role.USER)
 PATCHED = (
@@ -54,7 +68,6 @@ PATCHED = (
     (Router, "deployment_callback_on_failure"),
     (Logging, "_record_zero_cost_diagnostic"),
     (Logging, "response_cost_calculator"),
-    (Logging, "_response_cost_calculator"),
     (Router, "_increment_deployment_usage"),
     (Router, "_acompletion_streaming_iterator"),
     (Router, "_time_to_sleep_before_retry"),
@@ -137,6 +150,11 @@ async def ask(router: Router) -> Any:
     return answer
 
 
+def _logging() -> Logging:
+    """What LiteLLM keeps of one call of `m`."""
+    return Logging("m", [], True, "acompletion", datetime.now(), "c", "f")
+
+
 def successes(router: Router) -> int:
     """As the router counts them, to judge whether a failing deployment needs a pause."""
     return int(router.cache.get_cache(f"{router.get_model_ids()[0]}:successes", local_only=True) or 0)
@@ -147,38 +165,96 @@ def test_the_repairs_are_for_this_version() -> None:
     assert "1.106.2" == version("litellm")
 
 
-def test_a_hang_up_still_restores_a_context() -> None:
-    """Once LiteLLM's streams do not, nothing need be left out."""
-    assert "_restore_consumer_correlation_context" in inspect.getsource(CustomStreamWrapper.aclose)
+def test_every_repair_is_installed() -> None:
+    """By `bootstrap`, which asks for all of them at once."""
+    found = [import_module(f"{repairs.__name__}.{each.name}") for each in iter_modules(repairs.__path__)]
+
+    assert {each for each in found if hasattr(each, "install")} == set(repairs.REPAIRS)
 
 
-@pytest.mark.parametrize(
-    "restore", ["_restore_correlation_context", "_restore_correlation_context_if_unclaimed"]
-)
-async def test_a_hang_up_touches_no_context(restore: str) -> None:
-    """What LiteLLM calls there is called as before, and does nothing."""
-    correlation.install()
-    logging: Callable[..., None] = getattr(object.__new__(Logging), restore)
+def test_wrong_requests_and_refused_credentials_are_both_heeded() -> None:
+    """Both are in the place of the same method: the one that asks the other has to come last."""
+    installed = repairs.REPAIRS.index
 
-    assert await asyncio.to_thread(logging) is None
+    assert installed(refused_keys) < installed(callers_mistakes)
 
 
-def test_litellm_still_has_the_hooks_that_are_left_out() -> None:
-    """A name that is gone can go here, too."""
-    assert all(f'"{name}"' in inspect.getsource(hooks) for name in unused_hooks.UNUSED)
+async def _closed(stream: CustomStreamWrapper) -> None:
+    await stream.aclose()
+
+
+async def _dropped(stream: CustomStreamWrapper) -> None:
+    stream.__del__()
+
+
+class Noted:
+    """A variable of a context, of which nothing is known but how it was touched."""
+
+    def __init__(self) -> None:
+        self.touched: list[str] = []
+
+    def get(self) -> str:
+        self.touched.append("read")
+        return ""
+
+    def set(self, value: str) -> None:
+        self.touched.append("written")
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+@pytest.mark.parametrize(("left", "touched"), [(_closed, ["written"]), (_dropped, ["read", "written"])])
+async def test_a_hang_up_touches_no_context(
+    is_mended: bool,
+    left: Callable[[CustomStreamWrapper], Awaitable[None]],
+    touched: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where LiteLLM does not when a stream is left, that part of `correlation` can go."""
+    if is_mended:
+        correlation.install()
+    stream, context = CustomStreamWrapper(None, "m", _logging()), Noted()
+    monkeypatch.setattr(litellm_logging, "trace_id_var", context)
+    await left(stream)
+
+    assert ([] if is_mended else touched) == context.touched
+
+
+def registered_hooks() -> set[str]:
+    """The names of those that LiteLLM registers when it starts up."""
+    logging = ProxyLogging(user_api_key_cache=proxy_server.user_api_key_cache)
+    logging._add_proxy_hooks()
+    return {*logging.proxy_hook_mapping}
+
+
+def test_litellm_still_registers_the_hooks_that_are_left_out() -> None:
+    """A name that it does not register, without a database of its own, can go from `unused_hooks`."""
+    assert {*unused_hooks.UNUSED} <= registered_hooks()
+
+
+def test_litellm_still_registers_its_budgets_by_model() -> None:
+    """It does so while it is imported, before any test. Once it does not, that part can go."""
+    limiter = proxy_server.model_max_budget_limiter
+
+    assert isinstance(limiter, PROXY_VirtualKeyModelMaxBudgetLimiter)
+    assert "add_litellm_callback(model_max_budget_limiter)" in inspect.getsource(proxy_server)
 
 
 def test_no_hook_for_limits_of_litellms_own_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others stay, and so do callbacks of the YAML."""
     listener = Listener()
-    monkeypatch.setattr(hooks, "PROXY_HOOKS", dict(hooks.PROXY_HOOKS))
-    monkeypatch.setattr(unused_hooks, "PROXY_HOOKS", hooks.PROXY_HOOKS)
+    copied = dict(hooks.PROXY_HOOKS)
+    for module in (hooks, proxy_utils, unused_hooks):
+        monkeypatch.setattr(module, "PROXY_HOOKS", copied)
     litellm.callbacks[:] = [PROXY_VirtualKeyModelMaxBudgetLimiter(litellm.DualCache()), listener]
     unused_hooks.install()
 
-    assert set() == {*unused_hooks.UNUSED} & {*hooks.PROXY_HOOKS}
-    assert "responses_id_security" in hooks.PROXY_HOOKS
     assert [listener] == litellm.callbacks
+    assert {
+        "cache_control_check",
+        "litellm_skills",
+        "responses_id_security",
+        "sensitive_data_routing",
+    } == registered_hooks()
 
 
 async def test_litellm_still_prepares_a_log_that_nobody_hears(counted: Any, router: Router) -> None:
@@ -237,18 +313,31 @@ async def test_a_deployment_without_limits_is_not_looked_at(counted: Any, router
     assert (1, 1) == (before, len(looked_at))
 
 
-async def test_a_missing_price_is_looked_for_once_a_model(counted: Any, router: Router) -> None:
-    """LiteLLM still would at each call; once it does not, `zero_cost` can go."""
+async def test_litellm_still_looks_for_a_missing_price_at_each_call(counted: Any, router: Router) -> None:
+    """Once it remembers what it found, `zero_cost` can go."""
     looked_for = counted(Logging, "_zero_cost_finding")
     await ask(router)
-    each = len(looked_for)
+    first = len(looked_for)
+    await ask(router)
+
+    assert 1 <= first < len(looked_for)
+
+
+async def test_a_missing_price_is_looked_for_once_a_model(counted: Any, router: Router) -> None:
+    """Which nobody hears of; the price list does not change."""
     success_log.install()
     zero_cost.install()
+    looked_for = counted(Logging, "_zero_cost_finding")
     for _ in range(3):
         await ask(router)
 
-    assert each >= 1
-    assert each <= len(looked_for) <= each + 1
+    assert 1 == len(looked_for)
+
+
+@pytest.mark.usefixtures("call")
+async def test_litellm_still_computes_what_an_answer_cost(router: Router) -> None:
+    """Once it does not for whoever asks, `answer_cost` can go."""
+    assert 0.0 == (await ask(router))._hidden_params["response_cost"]
 
 
 async def test_what_an_answer_cost_is_told_to_the_operator_alone(router: Router, call: Call) -> None:
@@ -291,6 +380,21 @@ async def test_only_streams_with_ids_are_looked_at(route: str | None, is_looked_
     assert is_looked_at == (hooked is not response)
     assert ["chunk"] == [chunk async for chunk in hooked]
     assert UserAPIKeyAuth.model_fields.keys() >= {"request_route"}
+
+
+async def test_litellm_still_looks_at_each_chunk_of_a_chat() -> None:
+    """Once a chat's stream goes on as it is, `response_ids` can go."""
+
+    async def stream() -> AsyncIterator[ModelResponseStream]:
+        yield WORD
+        yield STOP
+
+    response = stream()
+    user = UserAPIKeyAuth(request_route="/v1/chat/completions")
+    hooked = ResponsesIDSecurity().async_post_call_streaming_iterator_hook(user, response, {})
+
+    assert hooked is not response
+    assert [WORD, STOP] == [each async for each in hooked]
 
 
 def chunk(**fields: Any) -> ModelResponseStream:
@@ -385,9 +489,14 @@ async def test_another_try_and_model_follow_garbage(is_mended: bool, monkeypatch
 
 
 @pytest.mark.parametrize("is_mended", [False, True])
-async def test_a_stream_of_text_fails_while_it_is_begun(is_mended: bool) -> None:
+async def test_a_stream_of_text_fails_while_it_is_begun(
+    is_mended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the router can still ask another model. Once LiteLLM fails there by itself, the mend can go."""
-    begin = text_streams.atext_completion if is_mended else text_streams._original
+    monkeypatch.setattr(litellm, "atext_completion", text_streams._original)
+    if is_mended:
+        text_streams.install()
+    begin = litellm.atext_completion
     with DemoProviderServer() as provider:
         async with AsyncOpenAI(base_url=provider.base_url, api_key="k", max_retries=0) as client:
             provider.script(status=500)
@@ -410,9 +519,25 @@ class Now:
         work(*args)
 
 
+def _chats(logging: Logging, error: Exception) -> Awaitable[Any]:
+    later: Awaitable[Any] = logging.dispatch_failure_handlers(error, "", prefer_async_handlers=True)
+    return later
+
+
+def _responses(logging: Logging, error: Exception) -> Awaitable[Any]:
+    stream = object.__new__(ResponsesAPIStreamingIterator)
+    stream.logging_obj, stream.start_time = logging, datetime.now()
+    stream._failure_handled, stream._pending_logging_tasks = False, ()
+    stream._handle_failure(error)
+    return asyncio.gather(*stream._pending_logging_tasks)
+
+
 @pytest.mark.parametrize("is_mended", [False, True])
+@pytest.mark.parametrize("failed", [_chats, _responses])
 async def test_a_failure_of_a_stream_is_counted_against_who_failed(
-    is_mended: bool, monkeypatch: pytest.MonkeyPatch
+    is_mended: bool,
+    failed: Callable[[Logging, Exception], Awaitable[Any]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where LiteLLM does not count it against the next one, which is asked by then, the mend can go."""
     if is_mended:
@@ -422,11 +547,12 @@ async def test_a_failure_of_a_stream_is_counted_against_who_failed(
     listed = [{"model_name": name, "litellm_params": params, "model_info": {"id": name}} for name in names]
     router = Router(model_list=[*listed, *({**each, "model_info": {"id": "well"}} for each in listed)])
     monkeypatch.setattr(litellm, "failure_callback", [router.deployment_callback_on_failure])
-    monkeypatch.setattr("litellm.litellm_core_utils.litellm_logging.executor", Now())
-    logging = Logging("m", [], True, "acompletion", datetime.now(), "c", "f")
+    for module in (litellm_logging, streaming_iterator):
+        monkeypatch.setattr(module, "executor", Now())
+    logging = _logging()
     logging.model_call_details["litellm_params"] = {"model_info": {"id": "failed"}, "acompletion": True}
     error = litellm.AuthenticationError("no", "gemini", "m")
-    later = logging.dispatch_failure_handlers(error, "", prefer_async_handlers=True)
+    later = failed(logging, error)
     logging.model_call_details["litellm_params"] = {"model_info": {"id": "next"}, "acompletion": True}
     await later
     resting = await router.cooldown_cache.async_get_active_cooldowns([*names, "well"], None)
@@ -451,12 +577,16 @@ async def test_litellm_pauses_after_the_last_retry(monkeypatch: pytest.MonkeyPat
     assert [1, 0] == left
 
 
-def test_only_the_pause_after_the_last_retry_is_left_out() -> None:
-    """LiteLLM's own half second and more before each retry stays."""
-    pause, router = last_pause._time_to_sleep_before_retry, Router(model_list=[])
+@pytest.mark.parametrize("is_mended", [False, True])
+def test_only_the_pause_after_the_last_retry_is_left_out(is_mended: bool) -> None:
+    """LiteLLM's own half second and more before each retry stays. Once it has none without a retry, the mend
+    can go."""
+    if is_mended:
+        last_pause.install()
+    router = Router(model_list=[])
 
-    assert 0 == pause(router, ValueError(), 0, num_retries=2)
-    assert 0.5 <= pause(router, ValueError(), 2, num_retries=2)
+    assert is_mended == (0 == router._time_to_sleep_before_retry(ValueError(), 0, num_retries=2))
+    assert 0.5 <= router._time_to_sleep_before_retry(ValueError(), 2, num_retries=2)
 
 
 @pytest.fixture
@@ -483,3 +613,31 @@ def test_an_undeclared_attribute_is_set_as_pydantic_sets_it(model: type[BaseMode
     assert plain == ours
     assert plain.model_dump(exclude_unset=True) == ours.model_dump(exclude_unset=True)
     assert plain.model_fields_set == ours.model_fields_set
+
+
+@pytest.mark.usefixtures("forgetful")
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")  # LiteLLM's own
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_how_to_set_it_is_not_found_out_for_each_chunk(
+    is_mended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once LiteLLM sets a name no longer for each, it can go from `stream_models`."""
+    if is_mended:
+        stream_models.install()
+    found_out: Counter[str] = Counter()
+    original = BaseModel._setattr_handler
+
+    def noted(self: BaseModel, name: str, value: Any) -> Any:
+        if isinstance(self, ModelResponseStream | StreamingChoices):
+            found_out[name] += 1
+        return original(self, name, value)
+
+    monkeypatch.setattr(BaseModel, "_setattr_handler", noted)
+    with DemoProviderServer() as provider:
+        async with open_router(provider, monkeypatch) as router:
+            provider.script(tokens=20)
+            await asked(router, "chat", "gemini", stream=True)
+
+    each = {name for name, times in found_out.items() if times >= 10}
+    names = {*itertools.chain.from_iterable(names for _, names in stream_models.UNDECLARED)}
+    assert (set() if is_mended else names) == each

@@ -91,7 +91,8 @@ async def providers(status: int, body: Any) -> AsyncIterator[tuple[str, list[str
 @pytest.fixture(autouse=True)
 def _mended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """LiteLLM with our mend, and without the pauses between its tries."""
-    monkeypatch.setattr(Router, "should_retry_this_error", refused_keys.should_retry_this_error)
+    monkeypatch.setattr(Router, "should_retry_this_error", refused_keys._original)
+    refused_keys.install()
     monkeypatch.setattr(Router, "_time_to_sleep_before_retry", lambda *args, **kwargs: 0)
     yield
     litellm.callbacks.clear()
@@ -185,12 +186,35 @@ async def test_each_status_is_told_as_what_it_is(body: str, status: int) -> None
 @pytest.mark.parametrize("is_mended", [False, True])
 async def test_garbage_is_tried_again(is_mended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """When LiteLLM tries it again by itself, `garbage` can go."""
-    monkeypatch.setattr(litellm, "should_retry", garbage.should_retry if is_mended else garbage._original)
+    monkeypatch.setattr(litellm, "should_retry", garbage._original)
+    if is_mended:
+        garbage.install()
     monkeypatch.setenv("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", "true")  # as our launcher does
     asked, raised = await tried("openai/m", 200, "<html>Bad gateway</html>")
 
     assert raised is None
     assert ["failing"] * (AGAIN if is_mended else ONCE) + ["well"] == asked
+
+
+@pytest.mark.parametrize("is_mended", [False, True])
+async def test_garbage_once_rests_no_deployment(is_mended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When LiteLLM counts it like a 500 by itself, `garbage` can go."""
+    monkeypatch.setattr(litellm, "should_retry", garbage._original)
+    if is_mended:
+        garbage.install()
+    monkeypatch.setenv("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", "true")  # as our launcher does
+    async with providers(200, "<html>Bad gateway</html>") as (address, _):
+        params = {"model": "openai/m", "api_base": f"{address}/failing", "api_key": "k"}
+        deployment = {"model_name": "m", "litellm_params": params, "model_info": {"id": "m"}}
+        router = Router(model_list=[deployment], num_retries=0)
+        with pytest.raises(litellm.APIError):
+            await router.acompletion(model="m", messages=[{"role": "user", "content": "x"}])
+        resting = await router.cooldown_cache.async_get_active_cooldowns(["m"], None)
+        router.discard()
+        await close_litellm_async_clients()
+        litellm.in_memory_llm_clients_cache.flush_cache()
+
+    assert ([] if is_mended else ["m"]) == [name for name, _ in resting]
 
 
 async def test_litellm_still_needs_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ _original = Logging.response_cost_calculator
 
 def install() -> None:
     """Computed for the operator, who sees the header, and where somebody logs calls."""
-    Logging.response_cost_calculator = Logging._response_cost_calculator = _response_cost_calculator
+    Logging.response_cost_calculator = _response_cost_calculator
 
 
 def _response_cost_calculator(self: Logging, *args: Any, **kwargs: Any) -> float | None:

@@ -2,7 +2,8 @@
 
 When the client of a stream hangs up, LiteLLM writes the trace id of its own log lines back into the
 context of a task that is being cancelled. There, on Python 3.11, the interpreter crashed. Each request has a
-task of its own: nothing needs restoring.
+task of its own: nothing needs restoring. Where LiteLLM only writes if what it reads there is its own, it does
+not even read: that is the same context.
 """
 
 from litellm.litellm_core_utils.litellm_logging import Logging

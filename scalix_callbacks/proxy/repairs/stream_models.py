@@ -6,13 +6,22 @@ exception: a sixth of what a chunk costs.
 
 from typing import Any
 
-from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices
+from litellm.types.utils import ModelResponseStream, StreamingChoices
 from pydantic import BaseModel
 
 UNDECLARED: tuple[tuple[type[BaseModel], tuple[str, ...]], ...] = (
     (StreamingChoices, ("finish_reason", "index", "delta", "logprobs")),
-    (Delta, ("content", "role", "tool_calls", "function_call")),
     (ModelResponseStream, ("citations", "usage")),
+    (
+        ModelResponseStream,  # Gemini's
+        (
+            "vertex_ai_citation_metadata",
+            "vertex_ai_grounding_metadata",
+            "vertex_ai_safety_ratings",
+            "vertex_ai_safety_results",
+            "vertex_ai_url_context_metadata",
+        ),
+    ),
 )
 
 

@@ -13,7 +13,6 @@ UNUSED = (
     "max_iterations_limiter",
     "max_budget_per_session_limiter",
     "prompt_cache_prediction",
-    "autorouter_baseline_cache",
 )
 """Of LiteLLM's table of hooks. Those that stay check bodies and ids: cache control, skills, responses."""
 
