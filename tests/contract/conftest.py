@@ -8,9 +8,9 @@ from scalix_callbacks.store.connection import connect
 from scalix_callbacks.store.limiter import RedisLimiter
 from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
 from tests.contract.world import PATIENCE_S, World, abandoned
 from tests.redis_cluster import RedisCluster
+from tests.redis_server import RedisServer, left_behind, running_redis
 
 
 @pytest.fixture(scope="session")

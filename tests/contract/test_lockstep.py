@@ -27,8 +27,8 @@ from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.limiter import RedisLimiter
 from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
 from tests.contract.world import NOON, PATIENCE_S, abandoned
+from tests.redis_server import RedisServer, left_behind, running_redis
 
 _T = TypeVar("_T")
 

@@ -49,9 +49,9 @@ from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.limiter import LEASE_S, RedisLimiter
 from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
 from tests.contract.world import PATIENCE_S
 from tests.databases import make_tables
+from tests.redis_server import RedisServer, left_behind, running_redis
 
 _T = TypeVar("_T")
 

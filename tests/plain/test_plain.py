@@ -17,7 +17,7 @@ from scalix_callbacks.plain.limits import RateLimiter
 from scalix_callbacks.plain.usage import UsageTracker
 from scalix_callbacks.plain.workplace import NoRedis, Workplace
 from scalix_callbacks.settings.environment import SETTINGS
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
+from tests.redis_server import RedisServer, left_behind, running_redis
 from tests.system.gateway_process import plain_environment
 
 USAGE = {"prompt_tokens": 12, "completion_tokens": 34, "total_tokens": 46}

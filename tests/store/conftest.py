@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from scalix_callbacks.store.connection import connect
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
+from tests.redis_server import RedisServer, left_behind, running_redis
 
 
 @pytest.fixture(scope="session")

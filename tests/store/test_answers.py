@@ -9,7 +9,7 @@ from scalix_callbacks.store.answers import Answers, ForgetsAnswers, Kept
 from scalix_callbacks.store.connection import Client, connect
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.sealing import Sealer
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
+from tests.redis_server import RedisServer, left_behind, running_redis
 
 PATIENCE_S = 5.0
 NOON = 1_900_000_000.0

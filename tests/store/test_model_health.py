@@ -9,7 +9,7 @@ from scalix_callbacks.core.model_health import Seen
 from scalix_callbacks.store import keys
 from scalix_callbacks.store.connection import connect
 from scalix_callbacks.store.model_health import MAX_MODELS, RedisModelHealth
-from tests.contract.redis_server import RedisServer, running_redis
+from tests.redis_server import RedisServer, running_redis
 
 OK = Seen(ok=1, wholes=1, whole_s=2.0)
 

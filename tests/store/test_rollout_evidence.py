@@ -8,7 +8,7 @@ import pytest
 from scalix_callbacks.core.rollout_evidence import Minute
 from scalix_callbacks.store.connection import connect
 from scalix_callbacks.store.rollout_evidence import RedisRolloutEvidence
-from tests.contract.redis_server import RedisServer, running_redis
+from tests.redis_server import RedisServer, running_redis
 from tests.rollout_world import MemoryEvidence
 
 SEEN = Minute(calls=3, errors=1, slow=1, buckets={3: 1, 10: 1})

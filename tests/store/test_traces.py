@@ -9,7 +9,7 @@ from scalix_callbacks.store import keys, traces
 from scalix_callbacks.store.connection import Client, connect
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.traces import Entry, ForgetsTraces, Traces
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
+from tests.redis_server import RedisServer, left_behind, running_redis
 
 PATIENCE_S = 5.0
 NOON = 1_900_000_000.0
