@@ -13,7 +13,8 @@ from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
 from scalix_callbacks.ledger.errors import DatabaseError
 from scalix_callbacks.ledger.usage_bills import UnknownAccount, bills_page_of
 from scalix_callbacks.ledger.usage_sums import UsageSums
-from scalix_callbacks.web.query import Query, limit_of, query_of, text_of, unavailable
+from scalix_callbacks.web.own_routes import NO_STORE, unavailable
+from scalix_callbacks.web.query import Query, limit_of, query_of, text_of
 
 NEXT_HEADER = "x-scalix-next"
 
@@ -48,7 +49,7 @@ def bills_page(sums: UsageSums, accounts: FindsAccounts, now: Callable[[], datet
 
 
 def _answer(bills: list[Bill], month: str, following: str | None, *, is_csv: bool) -> Response:
-    headers = {"cache-control": "no-store"}
+    headers = dict(NO_STORE)
     if not is_csv:
         body = {"month": month, "bills": [bill_object(bill, month) for bill in bills], "next": following}
         return JSONResponse(body, headers=headers)

@@ -16,8 +16,8 @@ from scalix_callbacks.ledger.errors import DatabaseError
 from scalix_callbacks.ledger.identity import FALLBACK_TIER, Account, ApiKey
 from scalix_callbacks.ledger.usage_sums import Group, Span
 from scalix_callbacks.store.errors import StoreLost
+from scalix_callbacks.web.own_routes import unavailable
 from scalix_callbacks.web.page.overview import ReadsSums
-from scalix_callbacks.web.query import unavailable
 
 CALLS = 50
 KEYS = 50
