@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from scalix_callbacks.core.durations import parse_duration
+from scalix_callbacks.core.money import NANO
 from scalix_callbacks.core.tiers import (
     DAY_S,
     DEFAULT_TIERS,
@@ -26,8 +27,6 @@ from scalix_callbacks.core.tiers import (
     Unit,
 )
 from scalix_callbacks.settings.errors import MAX_SHOWN, SettingsError, shown
-
-NANO = 10**9
 
 _TIER_KEYS = (
     "models",

@@ -14,14 +14,12 @@ from scalix_callbacks.core.catalogue import Catalogue
 from scalix_callbacks.core.durations import parse_duration
 from scalix_callbacks.core.errors import invalid
 from scalix_callbacks.core.figures import window_name
+from scalix_callbacks.core.money import NANO
 from scalix_callbacks.core.tiers import TierTable
-from scalix_callbacks.ledger.account_rules import MAX_BUDGET_NANO_USD
+from scalix_callbacks.ledger.account_rules import MAX_BUDGET_NANO_USD, MAX_MODELS
 from scalix_callbacks.ledger.accounts import Account, AccountError, Accounts
 from scalix_callbacks.ledger.errors import DatabaseError
 from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, unavailable
-
-MAX_MODELS = 100
-NANO = 10**9
 
 
 class KeyGenerator:
