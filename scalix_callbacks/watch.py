@@ -45,7 +45,7 @@ class Watch:
         self,
         log: WritesSightings,
         *,
-        trusted: Sequence[Network] = (),
+        trusted: Sequence[Network],
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._sightings = log

@@ -31,7 +31,7 @@ class ReadsStandings(Protocol):
 def user_page(
     tiers: TierTable,
     store: ReadsStandings,
-    flags_of: Callable[[Caller], Mapping[str, bool]] = lambda caller: {},
+    flags_of: Callable[[Caller], Mapping[str, bool]],
 ) -> ASGIApp:
     """Of whomever the request is for. Asking takes no request of any limit.
 

@@ -80,7 +80,7 @@ class Details:
         *,
         now: Callable[[], datetime],
         in_thread: Callable[..., Awaitable[Any]],
-        traces: FindsTraces | None = None,
+        traces: FindsTraces | None,
     ) -> None:
         self._traces = traces
         self._accounts = accounts

@@ -54,7 +54,7 @@ class StatusPage:
         overview: Overview,
         details: Details,
         read_body: ReadsBody,
-        trusted: Sequence[Network] = (),
+        trusted: Sequence[Network],
     ) -> None:
         self._callers = callers
         self._sessions = sessions
