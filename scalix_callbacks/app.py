@@ -5,12 +5,11 @@ import atexit
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from litellm.router import Router
@@ -27,7 +26,7 @@ from scalix_callbacks.core.budget import passed_warning
 from scalix_callbacks.core.caching import scopes_of
 from scalix_callbacks.core.call import Call
 from scalix_callbacks.core.limits import Counter, Standing
-from scalix_callbacks.core.record import abandoned, windows_of
+from scalix_callbacks.core.record import record_of_abandoned
 from scalix_callbacks.core.redact import Redactor
 from scalix_callbacks.drain import Drainer
 from scalix_callbacks.ends import Ends
@@ -167,7 +166,7 @@ class App:
         self.metrics = Metrics(os.environ.get("PROMETHEUS_MULTIPROC_DIR"), _names(settings))
         self.meter = Meter(
             self.limiter,
-            MemoryLimiter(MemoryStore(), self._worker_id, _record_of_abandoned),
+            MemoryLimiter(MemoryStore(), self._worker_id, record_of_abandoned),
             self._ends,
             self._breaker,
             settings.tiers,
@@ -203,9 +202,9 @@ class App:
 
     def _limiter(self) -> RedisLimiter | MemoryLimiter:
         if self._redis is not None:
-            return RedisLimiter(self._redis, self._worker_id, _record_of_abandoned)
+            return RedisLimiter(self._redis, self._worker_id, record_of_abandoned)
         _log.warning("No Redis is set: limits are this process's own. Set REDIS_URL, or use the launcher.")
-        return MemoryLimiter(MemoryStore(), self._worker_id, _record_of_abandoned)
+        return MemoryLimiter(MemoryStore(), self._worker_id, record_of_abandoned)
 
     def _flags(self) -> Flags:
         triggers, evidence = self.settings.rollout.triggers, None
@@ -383,10 +382,6 @@ class App:
             ready_models=sum(model.is_ready for model in models),
             all_models=len(models),
         )
-
-
-def _record_of_abandoned(memo: Mapping[str, Any], standings: Sequence[Standing]) -> Mapping[str, Any]:
-    return abandoned(memo, windows=windows_of(standings)).to_json()
 
 
 def _names(settings: Settings) -> Names:

@@ -30,7 +30,7 @@ from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.core.limits import Counter
 from scalix_callbacks.core.money import nano_usd
 from scalix_callbacks.core.pricing import Price, PriceTable, Rates
-from scalix_callbacks.core.record import Outcome, abandoned, windows_of
+from scalix_callbacks.core.record import Outcome, record_of_abandoned
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.tiers import DAY_S, Limit, Tier, TierTable, Unit
 from scalix_callbacks.core.tiers import StoreLost as OnStoreLost
@@ -135,7 +135,7 @@ class Worker:
         self.random = Random(0)
         self.lane = Lossy(redis)
         self.ledger = Ledger(records, self.random)
-        self.limiter = RedisLimiter(redis, name, _record, timeout_s=PATIENCE_S)
+        self.limiter = RedisLimiter(redis, name, record_of_abandoned, timeout_s=PATIENCE_S)
         self.limiter._lua._lane = self.lane
         breaker = Breaker(0.0)
         self.ends = Ends(self.limiter, breaker, elapsed=self.elapsed)
@@ -144,7 +144,7 @@ class Worker:
         self.drainer = Drainer(self.limiter, self.ledger)
         self.meter = Meter(
             self.limiter,
-            MemoryLimiter(MemoryStore(), name, _record),
+            MemoryLimiter(MemoryStore(), name, record_of_abandoned),
             self.ends,
             breaker,
             TIERS,
@@ -170,10 +170,6 @@ class Worker:
     def close(self) -> None:
         self.kept.close()
         self.drainer.close()
-
-
-def _record(memo: Mapping[str, Any], standings: Any) -> Mapping[str, Any]:
-    return abandoned(memo, windows=windows_of(standings)).to_json()
 
 
 class Accidents(OverRedis):
