@@ -26,7 +26,7 @@ from scalix_callbacks.core.tiers import Limit, Tier, TierTable, Unit
 from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.database import connect, writing
 from scalix_callbacks.ledger.usage_sums import UsageSums
-from scalix_callbacks.settings.environment import SETTINGS
+from scalix_callbacks.settings.variables import SETTINGS
 from tests.cli.test_launcher_locks import another_process
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "scalix_admin.py"

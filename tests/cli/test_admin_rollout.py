@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scalix_callbacks.cli import admin
-from scalix_callbacks.settings.environment import SETTINGS
+from scalix_callbacks.settings.variables import SETTINGS
 
 Told = tuple[int, str, str]
 

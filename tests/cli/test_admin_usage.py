@@ -8,7 +8,7 @@ import pytest
 
 from scalix_callbacks.cli import admin
 from scalix_callbacks.cli.admin import command
-from scalix_callbacks.settings.environment import SETTINGS
+from scalix_callbacks.settings.variables import SETTINGS
 from tests.web.used import ledger
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from scalix_callbacks.cli import admin
 from scalix_callbacks.cli.file_lock import take
-from scalix_callbacks.settings.environment import SETTINGS
+from scalix_callbacks.settings.variables import SETTINGS
 
 CONFIG = """
 model_list:

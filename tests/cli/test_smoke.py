@@ -7,7 +7,7 @@ import pytest
 
 from scalix_callbacks.cli import smoke
 from scalix_callbacks.cli.smoke_checks import SUITES
-from scalix_callbacks.settings.environment import SETTINGS
+from scalix_callbacks.settings.variables import SETTINGS
 from tests.cli.stub_gateway import MASTER_KEY, StubGateway
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scalix_callbacks.cli import tour
-from scalix_callbacks.settings.environment import SETTINGS
+from scalix_callbacks.settings.variables import SETTINGS
 from tests.cli.stub_gateway import MASTER_KEY, StubGateway
 
 STATIONS = [

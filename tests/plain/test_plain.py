@@ -16,7 +16,7 @@ from scalix_callbacks.plain.errors import ErrorHandler
 from scalix_callbacks.plain.limits import RateLimiter
 from scalix_callbacks.plain.usage import UsageTracker
 from scalix_callbacks.plain.workplace import NoRedis, Workplace
-from scalix_callbacks.settings.environment import SETTINGS
+from scalix_callbacks.settings.variables import SETTINGS
 from tests.redis_server import RedisServer
 from tests.system.gateway_process import plain_environment
 

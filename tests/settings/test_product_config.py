@@ -16,7 +16,7 @@ from litellm.types.router import LiteLLM_Params, RetryPolicy
 
 from scalix_callbacks.core.tiers import DEFAULT_TIERS
 from scalix_callbacks.settings import DEFAULT_CONFIG, load
-from scalix_callbacks.settings.environment import SETTINGS
+from scalix_callbacks.settings.variables import SETTINGS
 from tests.litellm_clients import close_clients
 
 CONFIG: dict[str, Any] = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))
