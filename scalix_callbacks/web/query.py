@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
 from scalix_callbacks.core.errors import GatewayError, invalid
+from scalix_callbacks.core.moments import read_moment
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
@@ -83,9 +84,8 @@ def moment_of(query: Query, name: str) -> datetime | None:
         return None
     for text in (value, "+".join(value.rsplit(" ", 1))):
         try:
-            moment = datetime.fromisoformat(text)
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError):
+            return read_moment(text)
+        except ValueError:
             continue
     raise invalid(f"{name} must be an ISO 8601 time, such as 2030-01-31T18:00:00Z.", param=name)
 
