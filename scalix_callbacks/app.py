@@ -57,7 +57,7 @@ from scalix_callbacks.proxy.callbacks import ScalixCallbacks
 from scalix_callbacks.proxy.credentials import has_default_credentials
 from scalix_callbacks.proxy.engine import engine_addresses
 from scalix_callbacks.proxy.internals import internal_fields
-from scalix_callbacks.proxy.resting import resting_models
+from scalix_callbacks.proxy.resting import resting_models, resting_until
 from scalix_callbacks.proxy.served import max_output_of
 from scalix_callbacks.proxy.shared_cooldowns import share
 from scalix_callbacks.rollouts import Flags
@@ -237,13 +237,7 @@ class App:
         """The models of which a deployment rests, and until when (Unix time). Raises StoreLost."""
         if self._redis is None or self._router is None:
             return {}
-        now_s = time.time()
-        found: dict[str, float] = {}
-        for deployment, (since_s, rest_s) in (await RedisCooldowns(self._redis).read(now_s)).items():
-            if (known := self._router.get_deployment(model_id=deployment)) is not None:
-                name = str(known.model_name)
-                found[name] = max(found.get(name, 0.0), since_s + rest_s)
-        return found
+        return resting_until(self._router, await RedisCooldowns(self._redis).read(time.time()))
 
     def _answer_cache(self, master_key: str, max_bytes: int) -> AnswerCache | None:
         if self._answers_redis is None or not max_bytes:
