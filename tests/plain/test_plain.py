@@ -16,7 +16,6 @@ from scalix_callbacks.plain.errors import ErrorHandler
 from scalix_callbacks.plain.limits import RateLimiter
 from scalix_callbacks.plain.usage import UsageTracker
 from scalix_callbacks.plain.workplace import NoRedis, Workplace
-from scalix_callbacks.settings.variables import SETTINGS
 from tests.redis_server import RedisServer
 from tests.system.gateway_process import plain_environment
 
@@ -24,11 +23,8 @@ USAGE = {"prompt_tokens": 12, "completion_tokens": 34, "total_tokens": 46}
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
+def workplace(no_settings: None) -> Iterator[Workplace]:
     """Of a process that knows no settings; its database is new, and it has no Redis."""
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.name, raising=False)
-    monkeypatch.chdir(tmp_path)
     workplace = Workplace()
     yield workplace
     workplace.close()
