@@ -12,6 +12,8 @@ SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
 MANY_SCHEMES = CLUSTER_SCHEMES + SENTINEL_SCHEMES
 """What no other program reads."""
 MAX_NODES = 64
+SLOTS = 16_384
+"""Of any cluster."""
 DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26379
 

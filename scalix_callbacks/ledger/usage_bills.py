@@ -12,7 +12,7 @@ class UnknownAccount(LookupError):
 
 
 class FindsAccounts(Protocol):
-    """`Accounts`."""
+    """`Accounts`. Raises DatabaseError."""
 
     def find_account(self, account_id: str) -> object | None: ...
 
