@@ -1,7 +1,10 @@
 """Whether a Redis that is not ours can be used."""
 
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
 import redis.exceptions
@@ -16,6 +19,8 @@ from scalix_callbacks.core.redis_address import (
     cluster_address,
     sentinel_address,
 )
+from scalix_callbacks.settings.errors import shown
+from scalix_callbacks.store.client import pool_of
 
 TIMEOUT_S = 3.0
 OLDEST = (6, 2)
@@ -28,8 +33,10 @@ def check_redis(url: str, setting: str = "REDIS_URL") -> None:
         setting: the variable that `url` is from, of `setting_of`.
 
     Raises:
-        StartError: no answer within 3 s, a refused login, a version before 6.2, a cluster that is not whole.
+        StartError: no answer within 3 s, a refused login, TLS that fails, an option that is none, a version
+            before 6.2, a cluster that is not whole.
     """
+    _check_options(url, setting)
     for server in servers_of(url):
         _check(server, setting, is_of_cluster=cluster_address(url) is not None)
 
@@ -51,6 +58,7 @@ def servers_of(url: str) -> list[str]:
     address = cluster_address(url)
     if address is None:
         return [url]
+    trouble = None
     for node in address.nodes:
         place = _place(address.url_of(node))
         try:
@@ -65,7 +73,8 @@ def servers_of(url: str) -> list[str]:
                 f"REDIS_URL: Redis at {place} is of no cluster. Start it with cluster-enabled yes, or write"
                 " redis:// for a stand-alone one."
             ) from None
-        except (redis.RedisError, OSError, ValueError):
+        except (redis.RedisError, OSError, ValueError) as error:
+            trouble = _trouble_of_tls(error, place) or trouble
             continue
         missing = SLOTS - sum(last + 1 - first for first, last, *_ in rows)
         if missing:
@@ -75,6 +84,8 @@ def servers_of(url: str) -> list[str]:
             )
         masters = {Node(_text(master[0]) or node.host, int(master[1])) for _, _, master, *_ in rows}
         return [address.url_of(master) for master in sorted(masters)]
+    if trouble:
+        raise StartError(f"REDIS_URL: {trouble}")
     raise StartError(
         f"REDIS_URL: no node of the cluster at {_place(url)} answers within {TIMEOUT_S:.0f} s. Start it, or"
         " correct the addresses."
@@ -116,7 +127,9 @@ def _check(url: str, setting: str, *, is_of_cluster: bool) -> None:
         raise StartError(
             f"{setting}: Redis at {place} refuses PING ({type(error).__name__}). Check its address and state."
         ) from None
-    except (redis.RedisError, OSError, ValueError):
+    except (redis.RedisError, OSError, ValueError) as error:
+        if trouble := _trouble_of_tls(error, place):
+            raise StartError(f"{setting}: {trouble}") from None
         if is_of_cluster:
             raise StartError(
                 f"{setting}: the cluster's node {place} does not answer within {TIMEOUT_S:.0f} s. Start it,"
@@ -135,6 +148,53 @@ def _check(url: str, setting: str, *, is_of_cluster: bool) -> None:
     if version is not None and version < OLDEST:
         found, needed = (".".join(map(str, v)) for v in (version, OLDEST))
         raise StartError(f"{setting}: Redis at {place} is {found}, {needed} is needed. Upgrade it.")
+
+
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+
+def _check_options(url: str, setting: str) -> None:
+    """What stands behind the `?`; a value may be a secret, so only names are told."""
+    address = cluster_address(url) or sentinel_address(url)
+    server = url if address is None else address.url_of(address.nodes[0])
+    base, options = server.partition("?")[0], parse_qsl(urlsplit(server).query)
+    for name, value in options:
+        if name in _FILES and not Path(value).is_file():
+            raise StartError(f"{setting}: the file that its option {name} names is not there. Correct it.")
+        try:
+            pool_of(f"{base}?{urlencode({name: value})}").make_connection()  # type: ignore[no-untyped-call]  # redis-py's
+        except (TypeError, ValueError, redis.RedisError):
+            raise StartError(
+                f"{setting}: {shown(name)} is no option of a {urlsplit(base).scheme}:// address, or its value"
+                " is none. Correct it; redis-py's are known, such as ssl_ca_certs=FILE with rediss://."
+            ) from None
+
+
+def _trouble_of_tls(error: BaseException, place: str) -> str | None:
+    """What to say of an answer that failed for TLS, with the mend; None: it did not fail for that."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"the certificate of Redis at {place} is not trusted ({cause.verify_message}). Name the file"
+                " of its authority, ?ssl_ca_certs=FILE, or correct the host."
+            )
+        if isinstance(cause, ssl.SSLError):
+            return (
+                f"TLS with Redis at {place} fails ({cause.reason}). Correct the port and the ssl_ options, or"
+                " write redis for rediss."
+            )
+        if isinstance(cause, ConnectionResetError) and place.startswith("redis:"):
+            return (
+                f"Redis at {place} hangs up. Should it speak TLS, write rediss for redis; else look into its"
+                " log for why."
+            )
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _text(told: bytes | str | None) -> str:

@@ -18,6 +18,8 @@ _LOCK_PAUSE_S = 0.01
 _POOL_TIMEOUT_S = 5
 _ROWS_PER_INSERT = 16
 """Each number of rows is a statement of its own, which the driver keeps: 60 MB for batches of all sizes."""
+_SQLITE_STATEMENTS = 32
+"""What a connection keeps: each number of values in an `IN (…)` is a statement of its own, too."""
 _MIGRATION_LOCK = 0x5CA11C5  # any number will do, if no other program on the server takes it
 _MIGRATION_LOCK_TIMEOUT_MS = 60_000
 
@@ -137,7 +139,7 @@ def _sqlite_url(url: URL) -> URL:
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = _create(url)
+    engine = _create(url, connect_args={"cached_statements": _SQLITE_STATEMENTS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -2,10 +2,12 @@
 
 import os
 import socket
+import ssl
 import stat
+import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from scalix_callbacks.cli.embedded_redis import (
 )
 from scalix_callbacks.cli.external_redis import check_redis, setting_of
 from scalix_callbacks.cli.start_error import StartError
+from tests.deploy.nginx_server import self_signed
 
 
 @contextmanager
@@ -92,6 +95,71 @@ def test_a_refused_login_names_the_variable_that_is_set() -> None:
         pytest.raises(StartError, match=r"^REDIS_HOST: .* refuses the login\. Correct REDIS_PASSWORD\.$"),
     ):
         check_redis(f"redis://:hidden-password@127.0.0.1:{port}/0?protocol=2", "REDIS_HOST")
+
+
+@pytest.mark.parametrize("many", ["", "+cluster"])
+def test_tls_that_fails_is_told(tmp_path: Path, many: str) -> None:
+    """As what it is, and not as a server that does not answer."""
+    certificate, key = self_signed(tmp_path)
+    with tls_server(certificate, key) as port:
+        place = f"{many}://:hidden-password@localhost:{port}"
+        for url, sentence in {
+            f"rediss{place}": r"certificate .* not trusted \(.*Name the file",
+            f"rediss{place}?ssl_ca_certs={key}": "TLS with Redis .* fails",
+            f"redis{place}": "hangs up. Should it speak TLS",
+        }.items():
+            with pytest.raises(StartError, match=rf"^REDIS_URL: .*{sentence}") as error:
+                check_redis(url)
+            assert "hidden-password" not in str(error.value)
+
+
+@contextmanager
+def tls_server(certificate: Path, key: Path) -> Iterator[int]:
+    """A server on the port yielded that shakes hands, resets what is no TLS, and never says a word."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with connection, suppress(OSError), context.wrap_socket(connection, server_side=True) as spoken:
+                spoken.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost?ssl_ca_cert=hidden",
+        "redis://localhost?socket_timeout=hidden",
+        "rediss://localhost?ssl_cert_reqs=hidden",
+        "rediss+cluster://localhost,elsewhere?ssl_ca_cert=hidden",
+        "redis+sentinel://localhost,elsewhere/master?sockettimeout=hidden",
+        "unix:///redis.sock?database=hidden",
+    ],
+)
+def test_an_option_that_is_none_is_told(url: str) -> None:
+    """By its name, before anything is asked."""
+    name = url.partition("?")[2].partition("=")[0]
+    with pytest.raises(StartError, match=rf"^REDIS_URL: '{name}' is no option of a [a-z]+://") as error:
+        check_redis(url)
+    assert "hidden" not in str(error.value)
+
+
+def test_a_missing_file_of_tls_is_told(tmp_path: Path) -> None:
+    """Before anything is asked."""
+    with pytest.raises(StartError, match=r"^REDIS_URL: the file that its option ssl_ca_certs names is not"):
+        check_redis(f"rediss://localhost?ssl_ca_certs={tmp_path}/none.pem")
 
 
 def test_the_variable_that_names_the_redis() -> None:

@@ -1,6 +1,7 @@
 """The usage ledger: every call once, whatever is handed in and however often."""
 
 import base64
+import gc
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from sqlalchemy import Engine, delete, event, select, text
 from scalix_callbacks.core.errors import ErrorCategory
 from scalix_callbacks.core.record import CallRecord, Outcome
 from scalix_callbacks.core.routes import Endpoint
-from scalix_callbacks.ledger.database import DatabaseError, reading, writing
+from scalix_callbacks.ledger.database import DatabaseError, connect, migrate, reading, writing
 from scalix_callbacks.ledger.schema import usage_records, usage_rejects
 from scalix_callbacks.ledger.usage_records import MAX_REJECT_CHARS, InvalidCursor, UsageRecords
 from scalix_callbacks.ledger.usage_sums import Span, UsageSums
@@ -181,6 +183,25 @@ def test_batches_of_every_size_need_few_statements(records: UsageRecords, migrat
         assert keep(records, *(record(f"{size}-{number}") for number in range(size))) == size
 
     assert len(statements) < 30
+
+
+def test_questions_of_every_size_leave_few_statements(tmp_path: Path) -> None:
+    """What a connection to SQLite has prepared for them has a bound."""
+    engine = connect(f"sqlite:///{tmp_path / 'scalix.db'}")
+    migrate(engine)
+    before = statements_kept()
+
+    for size in range(1, 101):
+        assert len(UsageRecords(engine).missing([str(number) for number in range(size)])) == size
+
+    assert statements_kept() - before < 40
+    engine.dispose()
+
+
+def statements_kept() -> int:
+    """By all connections to SQLite of this process."""
+    gc.collect()
+    return sum(type(each).__name__ == "Statement" for each in gc.get_objects())
 
 
 def test_workers_that_hand_in_the_same_keep_it_once(records: UsageRecords) -> None:
