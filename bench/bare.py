@@ -11,7 +11,8 @@ import uvicorn
 from litellm.proxy import proxy_server
 
 from scalix_callbacks.cli.startup import KEEP_ALIVE_S
-from scalix_callbacks.proxy.litellm_config import CALLBACK, PackConfig
+from scalix_callbacks.proxy.litellm_config import PackConfig
+from scalix_callbacks.settings.model_list import CALLBACK
 
 
 class _BareConfig(PackConfig):

@@ -1,6 +1,5 @@
 """Open calls that the store does not know, told to it once it is back: a worker may die before they end."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from typing import Protocol
 
 from scalix_callbacks.core.breaker import HasBreakers
 from scalix_callbacks.core.limits import Ask, Decision
+from scalix_callbacks.rounds import go_round
 from scalix_callbacks.store.errors import StoreLost
 
 RETRY_S = 1.0
@@ -71,9 +71,8 @@ class Adrift:
 
     async def run_forever(self) -> None:
         """`tell` every `RETRY_S`; run it as a task for as long as the worker lives."""
-        while True:
-            await asyncio.sleep(RETRY_S)
-            try:
-                await self.tell()
-            except Exception:  # the outermost place: whatever it was, the others must be told
-                _log.exception("Telling the store of open calls failed; it is tried again.")
+
+        def failed(error: Exception, is_first: bool) -> None:
+            _log.exception("Telling the store of open calls failed; it is tried again.")
+
+        await go_round(self.tell, RETRY_S, failed)

@@ -5,12 +5,11 @@ import atexit
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from litellm.router import Router
@@ -27,7 +26,7 @@ from scalix_callbacks.core.budget import passed_warning
 from scalix_callbacks.core.caching import scopes_of
 from scalix_callbacks.core.call import Call
 from scalix_callbacks.core.limits import Counter, Standing
-from scalix_callbacks.core.record import abandoned, windows_of
+from scalix_callbacks.core.record import record_of_abandoned
 from scalix_callbacks.core.redact import Redactor
 from scalix_callbacks.drain import Drainer
 from scalix_callbacks.ends import Ends
@@ -58,7 +57,7 @@ from scalix_callbacks.proxy.callbacks import ScalixCallbacks
 from scalix_callbacks.proxy.credentials import has_default_credentials
 from scalix_callbacks.proxy.engine import engine_addresses
 from scalix_callbacks.proxy.internals import internal_fields
-from scalix_callbacks.proxy.resting import resting_models
+from scalix_callbacks.proxy.resting import resting_models, resting_until
 from scalix_callbacks.proxy.served import max_output_of
 from scalix_callbacks.proxy.shared_cooldowns import share
 from scalix_callbacks.rollouts import Flags
@@ -167,7 +166,7 @@ class App:
         self.metrics = Metrics(os.environ.get("PROMETHEUS_MULTIPROC_DIR"), _names(settings))
         self.meter = Meter(
             self.limiter,
-            MemoryLimiter(MemoryStore(), self._worker_id, _record_of_abandoned),
+            MemoryLimiter(MemoryStore(), self._worker_id, record_of_abandoned),
             self._ends,
             self._breaker,
             settings.tiers,
@@ -203,9 +202,9 @@ class App:
 
     def _limiter(self) -> RedisLimiter | MemoryLimiter:
         if self._redis is not None:
-            return RedisLimiter(self._redis, self._worker_id, _record_of_abandoned)
+            return RedisLimiter(self._redis, self._worker_id, record_of_abandoned)
         _log.warning("No Redis is set: limits are this process's own. Set REDIS_URL, or use the launcher.")
-        return MemoryLimiter(MemoryStore(), self._worker_id, _record_of_abandoned)
+        return MemoryLimiter(MemoryStore(), self._worker_id, record_of_abandoned)
 
     def _flags(self) -> Flags:
         triggers, evidence = self.settings.rollout.triggers, None
@@ -238,13 +237,7 @@ class App:
         """The models of which a deployment rests, and until when (Unix time). Raises StoreLost."""
         if self._redis is None or self._router is None:
             return {}
-        now_s = time.time()
-        found: dict[str, float] = {}
-        for deployment, (since_s, rest_s) in (await RedisCooldowns(self._redis).read(now_s)).items():
-            if (known := self._router.get_deployment(model_id=deployment)) is not None:
-                name = str(known.model_name)
-                found[name] = max(found.get(name, 0.0), since_s + rest_s)
-        return found
+        return resting_until(self._router, await RedisCooldowns(self._redis).read(time.time()))
 
     def _answer_cache(self, master_key: str, max_bytes: int) -> AnswerCache | None:
         if self._answers_redis is None or not max_bytes:
@@ -383,10 +376,6 @@ class App:
             ready_models=sum(model.is_ready for model in models),
             all_models=len(models),
         )
-
-
-def _record_of_abandoned(memo: Mapping[str, Any], standings: Sequence[Standing]) -> Mapping[str, Any]:
-    return abandoned(memo, windows=windows_of(standings)).to_json()
 
 
 def _names(settings: Settings) -> Names:

@@ -1,6 +1,5 @@
 """How calls ended, on the way to the store: however long Redis is away, it is told in the end."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +8,7 @@ from typing import Any, Protocol
 
 from scalix_callbacks.core.breaker import Breaker, HasBreakers
 from scalix_callbacks.core.limits import Ask, Settled
+from scalix_callbacks.rounds import go_round
 from scalix_callbacks.store.errors import StoreLost
 
 RETRY_S = 1.0
@@ -103,12 +103,11 @@ class Ends:
 
     async def run_forever(self) -> None:
         """`retry` every `RETRY_S`; run it as a task for as long as the worker lives."""
-        while True:
-            await asyncio.sleep(RETRY_S)
-            try:
-                await self.retry()
-            except Exception:  # the outermost place: whatever it was, the others must be told
-                _log.exception("Telling the store failed; it is tried again.")
+
+        def failed(error: Exception, is_first: bool) -> None:
+            _log.exception("Telling the store failed; it is tried again.")
+
+        await go_round(self.retry, RETRY_S, failed)
 
     async def _tell(self, end: End) -> Settled | None:
         say = self._store.drain if end.is_local else self._store.settle

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from scalix_callbacks.ledger.audit import Actor
 from scalix_callbacks.ledger.erasures import Erasure, Erasures
 from scalix_callbacks.ledger.retention import BATCH
+from scalix_callbacks.rounds import go_round
 from scalix_callbacks.store.errors import StoreLost
 
 LOOK_EVERY_S = 30.0
@@ -83,6 +84,7 @@ class Eraser:
         self._retention = retention
         self._forget_answers = forget_answers
         self._sleep = sleep
+        self._clean_in_s = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="scalix-erase")
 
     async def erase(self, account_id: str, actor: Actor) -> Erased:
@@ -118,22 +120,20 @@ class Eraser:
 
     async def run_forever(self) -> None:
         """`look` and now and then `clean`; run it as a task for as long as the worker lives."""
-        is_failing = False
-        wait_s = 0.0
-        while True:
-            await self._sleep(LOOK_EVERY_S)
-            wait_s -= LOOK_EVERY_S
-            try:
-                await self.look()
-                if wait_s <= 0:
-                    wait_s = CLEAN_EVERY_S
-                    if removed := await self.clean():
-                        _log.warning("%d records were older than they are kept and were removed.", removed)
-                is_failing = False
-            except Exception as error:  # the outermost place: it is tried again
-                if not is_failing:
-                    _log.error("Erasing and cleaning up wait (%s).", type(error).__name__)
-                is_failing = True
+
+        def failed(error: Exception, is_first: bool) -> None:
+            if is_first:
+                _log.error("Erasing and cleaning up wait (%s).", type(error).__name__)
+
+        await go_round(self._look_and_clean, LOOK_EVERY_S, failed, sleep=self._sleep)
+
+    async def _look_and_clean(self) -> None:
+        self._clean_in_s -= LOOK_EVERY_S
+        await self.look()
+        if self._clean_in_s <= 0:
+            self._clean_in_s = CLEAN_EVERY_S
+            if removed := await self.clean():
+                _log.warning("%d records were older than they are kept and were removed.", removed)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

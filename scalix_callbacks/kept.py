@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from scalix_callbacks.rounds import go_round
+
 LOOK_EVERY_S = 5.0
 HAND_IN_AFTER_S = 30.0
 """How long the outbox may take before a record is handed in by another way."""
@@ -87,16 +89,12 @@ class Kept:
 
     async def run_forever(self) -> None:
         """`look` every `LOOK_EVERY_S`; run it as a task for as long as the worker lives."""
-        is_failing = False
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            try:
-                await self.look()
-                is_failing = False
-            except Exception as error:  # the outermost place: nothing is lost, it looks again
-                if not is_failing:
-                    _log.error("The ledger cannot be asked what it has (%s).", type(error).__name__)
-                is_failing = True
+
+        def failed(error: Exception, is_first: bool) -> None:
+            if is_first:
+                _log.error("The ledger cannot be asked what it has (%s).", type(error).__name__)
+
+        await go_round(self.look, LOOK_EVERY_S, failed)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from scalix_callbacks.core.alerts import Alert, Kind
 from scalix_callbacks.core.call import Call
@@ -30,11 +30,11 @@ from scalix_callbacks.core.rollout_evidence import (
 )
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.ledger.errors import DatabaseError
+from scalix_callbacks.ledger.in_time import ask
 from scalix_callbacks.ledger.rollouts import Kept
 from scalix_callbacks.store.errors import StoreLost
 
 POLL_S = 1.0
-QUERY_TIMEOUT_S = 5.0
 JUDGE_S = 5.0
 """How often somebody judges."""
 LATE_S = 2.0
@@ -43,7 +43,6 @@ MAX_WAITING = 50_000
 """Calls between two tellings; beyond, what they show is not counted."""
 
 _log = logging.getLogger("scalix.rollout")
-_Result = TypeVar("_Result")
 _Place = tuple[str, int, int]
 
 
@@ -171,7 +170,7 @@ class Flags:
         while True:
             try:
                 if not has_begun:
-                    await self._query(self._book.begin)
+                    await ask(self._reader, self._book.begin)
                     has_begun = True
                 await self.poll()
                 was_lost = False
@@ -195,7 +194,7 @@ class Flags:
                     # Over before it is asked for again, so that a worker that is alone has all of them.
                     if await self._evidence.take_turn(int(900 * turn_s)):
                         await self.judge()
-                        await self._query(self._book.note_growth)
+                        await ask(self._reader, self._book.note_growth)
             except (StoreLost, DatabaseError):
                 pass  # others tell of it
             except Exception:
@@ -204,9 +203,9 @@ class Flags:
 
     async def poll(self) -> None:
         """Reads everything again if anything has changed. Raises DatabaseError."""
-        if await self._query(self._book.change_no) == self._change_no:
+        if await ask(self._reader, self._book.change_no) == self._change_no:
             return
-        kept = await self._query(self._book.read)
+        kept = await ask(self._reader, self._book.read)
         self._change_no, self._rollouts, self._users = kept.change_no, kept.rollouts, kept.users
 
     async def share(self) -> None:
@@ -244,7 +243,7 @@ class Flags:
             if reason is None:
                 continue
             epoch = epochs[name]
-            if await self._query(partial(self._book.roll_back, name, epoch, reason)):
+            if await ask(self._reader, partial(self._book.roll_back, name, epoch, reason)):
                 _log.error("The flag %s was rolled back: %s.", name, reason)
                 self._rolled_back(name)
                 self._tell(rolled_back(name, epoch, reason, self._triggers))
@@ -275,13 +274,6 @@ class Flags:
 
     def _count(self, flag: str, own: Own) -> int:
         return sum(decided is own for (name, _), decided in self._users.items() if name == flag)
-
-    async def _query(self, read: Callable[[], _Result]) -> _Result:
-        try:
-            async with asyncio.timeout(QUERY_TIMEOUT_S):
-                return await asyncio.get_running_loop().run_in_executor(self._reader, read)
-        except TimeoutError:
-            raise DatabaseError(f"The database did not answer within {QUERY_TIMEOUT_S:g} s.") from None
 
 
 class Counts(Protocol):

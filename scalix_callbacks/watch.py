@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from scalix_callbacks.core.caller import OPERATOR_ID, Caller
 from scalix_callbacks.core.places import Network, client_address, network_of
 from scalix_callbacks.core.policy import Policy, Refused, Sighting, UsedFrom
+from scalix_callbacks.rounds import go_round
 
 WRITE_EVERY_S = 2.0
 MAX_WAITING = 10_000
@@ -44,7 +45,7 @@ class Watch:
         self,
         log: WritesSightings,
         *,
-        trusted: Sequence[Network] = (),
+        trusted: Sequence[Network],
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._sightings = log
@@ -121,19 +122,18 @@ class Watch:
 
     async def run_forever(self) -> None:
         """`write` every `WRITE_EVERY_S`; run it as a task for as long as the worker lives."""
-        is_failing = False
-        while True:
-            await asyncio.sleep(WRITE_EVERY_S)
-            try:
-                await self.write()
-                if self._cleaned_in != self._this_hour():
-                    await self._in_thread(self._sightings.forget_old)
-                    self._cleaned_in = self._this_hour()
-                is_failing = False
-            except Exception as error:  # the outermost place: it is tried again
-                if not is_failing:
-                    _log.error("The audit log waits for what was noticed (%s).", type(error).__name__)
-                is_failing = True
+
+        def failed(error: Exception, is_first: bool) -> None:
+            if is_first:
+                _log.error("The audit log waits for what was noticed (%s).", type(error).__name__)
+
+        await go_round(self._write_and_clean, WRITE_EVERY_S, failed)
+
+    async def _write_and_clean(self) -> None:
+        await self.write()
+        if self._cleaned_in != self._this_hour():
+            await self._in_thread(self._sightings.forget_old)
+            self._cleaned_in = self._this_hour()
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -10,7 +10,9 @@ from hypothesis import settings
 
 from scalix_callbacks.core.call import CURRENT_CALL
 from scalix_callbacks.ledger import engine
+from scalix_callbacks.settings.variables import SETTINGS
 from tests.postgresql_server import MISSING, PostgresqlServer, empty_database, programs
+from tests.redis_server import RedisServer, emptied, running_redis
 
 # Until the tests are found: what is imported is no garbage, and to look at LiteLLM takes seconds.
 gc.disable()
@@ -97,3 +99,23 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     with empty_database(request.getfixturevalue("postgresql_url")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def clean_redis(redis_server: RedisServer) -> Iterator[RedisServer]:
+    """Empty at first; at the end nothing may live for ever or be held."""
+    yield from emptied(redis_server)
+
+
+@pytest.fixture
+def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that knows none, in an empty folder."""
+    for setting in SETTINGS:
+        monkeypatch.delenv(setting.name, raising=False)
+    monkeypatch.chdir(tmp_path)

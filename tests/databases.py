@@ -1,5 +1,6 @@
 """Empty databases on today's schema, as fast as many tests need them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -29,3 +30,19 @@ def make_tables(engine: Engine) -> None:
     finally:
         event.remove(engine, "before_cursor_execute", note)
     _done[engine.dialect.name] = seen
+
+
+def plan_of(engine: Engine, work: Callable[[], object]) -> str:
+    """How the database goes about the first query of `work`, as if its tables were large."""
+    statements: list[tuple[str, Any]] = []
+    event.listen(engine, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))
+    work()
+    query, parameters = next(each for each in statements if each[0].startswith("SELECT"))
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", parameters)
+        else:
+            connection.exec_driver_sql("SET enable_seqscan = off")
+            connection.exec_driver_sql("SET enable_bitmapscan = off")
+            plan = connection.exec_driver_sql(f"EXPLAIN {query}", parameters)
+        return " ".join(str(column) for row in plan for column in row)

@@ -16,7 +16,7 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from scalix_callbacks.cli.embedded_redis import redis_server
-from tests.contract.redis_server import left_behind
+from tests.redis_server import left_behind
 from tests.system.gateway_process import wait_until
 
 MASTERS = 3
@@ -131,7 +131,7 @@ class RedisCluster:
             server.client.flushall()
 
     def left_behind(self) -> list[str]:
-        """What no test may leave; see `tests.contract.redis_server`."""
+        """What no test may leave; see `tests.redis_server`."""
         return [wrong for server in self.masters() for wrong in left_behind(server.client)]
 
     @contextmanager

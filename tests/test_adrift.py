@@ -6,10 +6,10 @@ import pytest
 
 from scalix_callbacks.core.call import Call
 from scalix_callbacks.core.limits import Ask, Decision
-from scalix_callbacks.core.record import Outcome
+from scalix_callbacks.core.record import Outcome, record_of_abandoned
 from scalix_callbacks.store.limiter import LEASE_S
 from scalix_callbacks.store.memory import MemoryLimiter
-from tests.test_metering import NOW_S, USED, Desk, _record
+from tests.test_metering import NOW_S, USED, Desk
 
 PROMPT = 9
 """Tokens: the estimate of the desk's prompt."""
@@ -33,7 +33,7 @@ async def goes_on(desk: Desk, **fields: Any) -> Call:
 
 async def given_up(desk: Desk) -> list[Any]:
     """What other workers record of this one, should it have died."""
-    other = MemoryLimiter(desk.store._store, "w-9", _record)
+    other = MemoryLimiter(desk.store._store, "w-9", record_of_abandoned)
     await other.reap(now_s=NOW_S + LEASE_S)
     return [entry.record for entry in await other.read_outbox(9)]
 

@@ -23,10 +23,8 @@ def of_size(chars: int, number: int = 1) -> list[dict[str, str]]:
     return [{"path": f"f{i}.ts", "content": line * (chars // number // len(line))} for i in range(number)]
 
 
-@pytest.mark.parametrize("number", [1, 1_000])
-async def test_five_megabytes_leave_the_loop_to_others_after_every_piece(number):
-    """One file or many: with every step a slice, others get a turn for each piece of the text."""
-    clock = count(step=SLICE_S)  # each look at it is a slice later
+async def turns_of_others(work):
+    """How often others had a turn on the loop while `work` was done."""
     turns = 0
 
     async def others() -> None:
@@ -36,9 +34,18 @@ async def test_five_megabytes_leave_the_loop_to_others_after_every_piece(number)
             await asyncio.sleep(0)
 
     task = asyncio.create_task(others())
-    files = of_size(5_000_000, number)
-    await Contexts(elapsed=lambda: next(clock)).added(screened(files, enable_smart_context=True))
+    await work
     task.cancel()
+    return turns
+
+
+@pytest.mark.parametrize("number", [1, 1_000])
+async def test_five_megabytes_leave_the_loop_to_others_after_every_piece(number):
+    """One file or many: with every step a slice, others get a turn for each piece of the text."""
+    clock = count(step=SLICE_S)  # each look at it is a slice later
+    files = of_size(5_000_000, number)
+    work = Contexts(elapsed=lambda: next(clock)).added(screened(files, enable_smart_context=True))
+    turns = await turns_of_others(work)
 
     # Each piece is read twice: checked, and ranked.
     assert turns >= 2 * 5_000_000 // PIECE_CHARS
@@ -46,17 +53,7 @@ async def test_five_megabytes_leave_the_loop_to_others_after_every_piece(number)
 
 async def test_a_slice_is_used_before_the_next_one_gets_its_turn():
     """Small requests are not held up at every step."""
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(others())
-    await Contexts(elapsed=lambda: 0.0).added(screened(of_size(100_000, 10)))
-    task.cancel()
+    turns = await turns_of_others(Contexts(elapsed=lambda: 0.0).added(screened(of_size(100_000, 10))))
 
     assert 0 == turns
 

@@ -11,14 +11,8 @@ from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.kept import HAND_IN_AFTER_S, LOOK_EVERY_S, MAX_KEPT, Kept
 from scalix_callbacks.ledger.database import connect
 from scalix_callbacks.ledger.usage_records import UsageRecords
+from tests.clock import Clock
 from tests.databases import make_tables
-
-
-class Clock:
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 class Away:

@@ -16,7 +16,7 @@ from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.core.limits import Ask, Counter, Decision, Settled, counters_of
 from scalix_callbacks.core.money import nano_usd
 from scalix_callbacks.core.pricing import Price, PriceTable, Rates
-from scalix_callbacks.core.record import Outcome, abandoned, windows_of
+from scalix_callbacks.core.record import Outcome, record_of_abandoned
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Limit, LimitOverride, Tier, TierTable, Unit
 from scalix_callbacks.core.tiers import StoreLost as OnStoreLost
@@ -49,7 +49,7 @@ class Store(MemoryLimiter):
     """A limiter that gets lost: before what it is asked takes effect, or after."""
 
     def __init__(self) -> None:
-        super().__init__(MemoryStore(), "w-1", _record, now=lambda: NOW_S)
+        super().__init__(MemoryStore(), "w-1", record_of_abandoned, now=lambda: NOW_S)
         self.is_lost = self.is_lost_after = False
         self.asked = 0
 
@@ -81,10 +81,6 @@ class Store(MemoryLimiter):
             raise StoreLost("the answer was lost")
 
 
-def _record(memo: Any, standings: Any) -> Any:
-    return abandoned(memo, windows=windows_of(standings)).to_json()
-
-
 class Desk:
     """One worker of two, with its store."""
 
@@ -100,7 +96,7 @@ class Desk:
         self.shadowed: list[str] = []
         self.meter = Meter(
             self.store,
-            MemoryLimiter(MemoryStore(), "w-2", _record, now=lambda: NOW_S),
+            MemoryLimiter(MemoryStore(), "w-2", record_of_abandoned, now=lambda: NOW_S),
             self.ends,
             self.breaker,
             TIERS,
@@ -269,7 +265,7 @@ async def test_an_admission_whose_answer_was_lost_holds_nothing_in_the_end(desk:
 async def test_a_refused_call_that_was_taken_for_dead_is_charged_nothing(desk: Desk) -> None:
     """Its admission had come through; another worker gave it up before this one could say it was refused."""
     desk.store.is_lost_after = True
-    release, other = desk.store.release_unknown, MemoryLimiter(desk.store._store, "w-3", _record)
+    release, other = desk.store.release_unknown, MemoryLimiter(desk.store._store, "w-3", record_of_abandoned)
 
     async def late(ask: Ask, **about: Any) -> None:
         await other.reap(now_s=NOW_S + LEASE_S)
@@ -558,7 +554,7 @@ async def test_what_went_on_without_the_store_is_charged_once_it_is_back(desk: D
 async def test_a_dead_workers_call_is_charged_what_its_record_says(desk: Desk) -> None:
     """The price of the estimated prompt, in the counter and in the ledger."""
     call = await desk.admit(limit_overrides=budget(10**9))
-    other = MemoryLimiter(desk.store._store, "w-9", _record, now=lambda: NOW_S + 60)
+    other = MemoryLimiter(desk.store._store, "w-9", record_of_abandoned, now=lambda: NOW_S + 60)
     assert 1 == await other.reap()
     (entry,) = await desk.store.read_outbox(9)
 

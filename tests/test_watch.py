@@ -9,6 +9,7 @@ from scalix_callbacks import watch as watch_module
 from scalix_callbacks.core.caller import OPERATOR, Caller, Role
 from scalix_callbacks.core.policy import Policy, Refused, Sighting, UsedFrom
 from scalix_callbacks.watch import BATCH, Watch
+from tests.clock import Clock
 
 ADA = Caller(id="ada", tier="pro", role=Role.USER, key_id="key_1")
 HOME = UsedFrom("ada", "key_1", "203.0.113.0/24")
@@ -30,16 +31,9 @@ class Log:
         pass
 
 
-class Clock:
-    now_s = 7_200.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(7_200.0)
 
 
 @pytest.fixture

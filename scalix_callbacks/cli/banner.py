@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from scalix_callbacks.cli.key_source import KeySource
+from scalix_callbacks.cli.limit_words import limits_text
 from scalix_callbacks.core.catalogue import Model
-from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Limit, Tier, Unit
 from scalix_callbacks.settings import Settings
 from scalix_callbacks.settings.environment import DEMO_MASTER_KEY
 
 _BOLD, _WARN, _PLAIN = "\033[1m", "\033[1;33m", "\033[0m"
 _NOT_CHAT = ("embed", "whisper", "tts", "dall-e", "image", "moderation", "rerank", "transcri")
-_NANO = 10**9
 
 
 def ready_text(
@@ -56,7 +55,7 @@ def ready_text(
 def tiers_text(settings: Settings) -> str:
     width = max(len(name) for name in settings.tiers)
     lines = [
-        f"  {tier.name:<{width}}  {_limits(tier)}; models {', '.join(tier.models)}"
+        f"  {tier.name:<{width}}  {limits_text(tier)}; models {', '.join(tier.models)}"
         for tier in settings.tiers.values()
     ]
     return "\n".join(("Tiers", *lines))
@@ -90,18 +89,6 @@ def _demo_banner(settings: Settings, warn: Callable[[str], str]) -> str:
         )
     rule = "*" * (max(map(len, lines)) + 4)
     return "\n".join(map(warn, (rule, *(f"* {line:<{len(rule) - 4}} *" for line in lines), rule)))
-
-
-def _limits(tier: Tier) -> str:
-    return ", ".join(map(_limit, tier.limits)) or "no limits"
-
-
-def _limit(limit: Limit) -> str:
-    window = {HOUR_S: "hour", DAY_S: "day"}.get(limit.window_s, f"{limit.window_s:,} s")
-    shadow = " (shadow)" if limit.is_shadow else ""
-    if limit.unit is Unit.USD:
-        return f"{limit.amount / _NANO:,.2f} USD/{window}{shadow}"
-    return f"{limit.amount:,} {limit.unit}/{window}{shadow}"
 
 
 def _try_it(settings: Settings, url: str, key: KeySource) -> str:

@@ -9,9 +9,8 @@ from typing import TextIO
 class Console:
     """Writes to the terminal the program was started from; a terminal that is gone is no error."""
 
-    def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
-        self._out = out or sys.stdout
-        self._err = err or sys.stderr
+    def __init__(self) -> None:
+        self._out, self._err = sys.stdout, sys.stderr
         self._log: int | None = None
         self._is_closed = False
 

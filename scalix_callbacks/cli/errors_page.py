@@ -1,22 +1,21 @@
 """The table of docs/errors.md, from the table of errors: `python -m scalix_callbacks.cli.errors_page`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from scalix_callbacks.core.errors import TABLE, ErrorCategory, ErrorKind
+from scalix_callbacks.core.errors import TABLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 BEGIN = "<!-- the table: `python -m scalix_callbacks.cli.errors_page` writes it from core/errors.py -->"
 END = "<!-- the end of the table -->"
 
 
-def table_text(table: Mapping[ErrorCategory, ErrorKind] = TABLE) -> str:
+def table_text() -> str:
     """The table in Markdown, by status and name."""
     lines = [
         "| code | status | type | retry | fallback | title | message | actions |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for category, kind in sorted(table.items(), key=lambda row: (row[1].status, row[0])):
+    for category, kind in sorted(TABLE.items(), key=lambda row: (row[1].status, row[0])):
         cells = (
             f"`{category}`",
             str(kind.status),

@@ -12,14 +12,18 @@ import redis.sentinel
 
 from scalix_callbacks.cli.start_error import StartError
 from scalix_callbacks.core.redact import Redactor
-from scalix_callbacks.core.redis_address import Node, SentinelAddress, cluster_address, sentinel_address
+from scalix_callbacks.core.redis_address import (
+    SLOTS,
+    Node,
+    SentinelAddress,
+    cluster_address,
+    sentinel_address,
+)
 from scalix_callbacks.settings.errors import shown
 from scalix_callbacks.store.client import pool_of
 
 TIMEOUT_S = 3.0
 OLDEST = (6, 2)
-SLOTS = 16_384
-"""Of any cluster."""
 
 
 def check_redis(url: str, setting: str = "REDIS_URL") -> None:

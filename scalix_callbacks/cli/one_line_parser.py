@@ -1,6 +1,7 @@
 """A command line whose mistakes are told in one line."""
 
 import argparse
+from pathlib import Path
 from typing import NoReturn
 
 from scalix_callbacks.core.redact import Redactor
@@ -16,3 +17,14 @@ class OneLineParser(argparse.ArgumentParser):
         """Ends with exit code 2."""
         told = Redactor(())(" ".join(message.split()).rstrip("."))
         self.exit(2, f"{self.prog}: {told}. See --help.\n")
+
+
+def filled(text: str) -> str:
+    """For an option that needs a value; what stands for none is not understood."""
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError("needs a value")
+    return text
+
+
+def filled_path(text: str) -> Path:
+    return Path(filled(text))

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from scalix_callbacks.cli.one_line_parser import OneLineParser
+from scalix_callbacks.cli.one_line_parser import OneLineParser, filled, filled_path
 from scalix_callbacks.settings import Settings, SettingsError, load
-from scalix_callbacks.settings.environment import SETTINGS, with_env_files
+from scalix_callbacks.settings.environment import with_env_files
 from scalix_callbacks.settings.model_list import DefaultCredentials
+from scalix_callbacks.settings.variables import SETTINGS
 
 PROGRAM = "start_scalix_litellm.py"
 
@@ -122,33 +123,21 @@ def _parser() -> argparse.ArgumentParser:
     ):
         action.add_argument(f"--{name}", dest="action", action="store_const", const=name, help=about)
     parser.add_argument(
-        "--config", type=_path, metavar="FILE", help="the YAML; default: litellm_proxy_config.yaml"
+        "--config", type=filled_path, metavar="FILE", help="the YAML; default: litellm_proxy_config.yaml"
     )
     parser.add_argument(
-        "--host", type=_filled, help="address to listen on; default: LITELLM_HOST or 127.0.0.1"
+        "--host", type=filled, help="address to listen on; default: LITELLM_HOST or 127.0.0.1"
     )
+    parser.add_argument("--port", type=filled, help="port; default: LITELLM_PORT or 4000; 0 takes a free one")
     parser.add_argument(
-        "--port", type=_filled, help="port; default: LITELLM_PORT or 4000; 0 takes a free one"
+        "--workers", type=filled, metavar="N", help="worker processes; default: one per core, 4 at most"
     )
+    parser.add_argument("--data-dir", type=filled, metavar="DIR", help="default: SCALIX_DATA_DIR or .scalix")
     parser.add_argument(
-        "--workers", type=_filled, metavar="N", help="worker processes; default: one per core, 4 at most"
-    )
-    parser.add_argument("--data-dir", type=_filled, metavar="DIR", help="default: SCALIX_DATA_DIR or .scalix")
-    parser.add_argument(
-        "--env-file", type=_path, metavar="FILE", help="default: scalix_config.env, then .env"
+        "--env-file", type=filled_path, metavar="FILE", help="default: scalix_config.env, then .env"
     )
     parser.add_argument(
         "--demo", action="store_true", help="no key, no network: a demo provider answers for every model"
     )
     parser.add_argument("--json", action="store_true", help="with --status: print JSON")
     return parser
-
-
-def _filled(text: str) -> str:
-    if not text.strip() or "\0" in text:
-        raise argparse.ArgumentTypeError("needs a value")
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(_filled(text))

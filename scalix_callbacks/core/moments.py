@@ -1,4 +1,4 @@
-"""Moments as JSON tells them: ISO 8601 in UTC, with a Z."""
+"""Moments as texts: told in ISO 8601 in UTC with a Z, and read."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -33,3 +33,16 @@ def parse_iso(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("A moment needs its zone: write it with a Z.")
     return moment.astimezone(UTC)
+
+
+def read_moment(text: str) -> datetime:
+    """What a person wrote, in UTC, also where no zone is named.
+
+    Raises:
+        ValueError: no ISO moment.
+    """
+    moment = datetime.fromisoformat(text)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("There is no such moment in UTC.") from error

@@ -106,9 +106,8 @@ class PriceTable:
     the tier's own; of those the latest. Defaults hold only where no other price is for the call.
     """
 
-    def __init__(self, prices: Iterable[Price] = (), defaults: Iterable[Price] = DEFAULT_PRICES) -> None:
+    def __init__(self, prices: Iterable[Price] = ()) -> None:
         self.prices = tuple(prices)
-        self._defaults = tuple(defaults)
         self._on = lru_cache(maxsize=MAX_REMEMBERED)(self._find)
 
     def rates(self, model: str, tier: str | None, at_s: float) -> Rates | None:
@@ -123,11 +122,11 @@ class PriceTable:
         """Whether any price is for this model in this tier, of whatever day; one that says `not known` is."""
         return any(
             price.tier in (None, tier) and matches_any(model, (price.model,))
-            for price in (*self.prices, *self._defaults)
+            for price in (*self.prices, *DEFAULT_PRICES)
         )
 
     def _find(self, model: str, tier: str | None, day: int) -> Rates | None:
-        price = _holding(self.prices, model, tier, day) or _holding(self._defaults, model, tier, day)
+        price = _holding(self.prices, model, tier, day) or _holding(DEFAULT_PRICES, model, tier, day)
         return None if price is None else price.rates
 
 

@@ -194,6 +194,11 @@ def abandoned(memo: Mapping[str, Any], *, windows: Mapping[str, int] | None = No
     )
 
 
+def record_of_abandoned(memo: Mapping[str, Any], standings: Iterable[Standing]) -> Mapping[str, Any]:
+    """`abandoned` in JSON, as limiters want it: `core.limits.RecordOfAbandoned`."""
+    return abandoned(memo, windows=windows_of(standings)).to_json()
+
+
 def unheard(memo: Mapping[str, Any]) -> CallRecord:
     """The record of a call that was refused because its admission got no answer; nothing is charged.
 

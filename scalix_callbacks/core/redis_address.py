@@ -4,7 +4,7 @@
 """
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 """The second speaks TLS."""
@@ -12,6 +12,8 @@ SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
 MANY_SCHEMES = CLUSTER_SCHEMES + SENTINEL_SCHEMES
 """What no other program reads."""
 MAX_NODES = 64
+SLOTS = 16_384
+"""Of any cluster."""
 DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26379
 
@@ -79,16 +81,11 @@ def cluster_address(url: str) -> ClusterAddress | None:
     scheme, _, _ = url.partition("://")
     if scheme not in CLUSTER_SCHEMES:
         return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ValueError(f"its hosts are none. Write {_example(scheme)}.") from None
-    login, at, places = parts.netloc.rpartition("@")
+    parts, places, login, options = _parts(url, scheme)
     if parts.path not in ("", "/", "/0") or parts.fragment:
         raise ValueError("a cluster has database 0 alone. Take off what stands behind the hosts.")
-    options = f"?{parts.query}" if parts.query else ""
     nodes = _nodes(places, scheme, DEFAULT_PORT)
-    return ClusterAddress(nodes, scheme.removesuffix("+cluster"), f"{login}{at}", options)
+    return ClusterAddress(nodes, scheme.removesuffix("+cluster"), login, options)
 
 
 def sentinel_address(url: str) -> SentinelAddress | None:
@@ -100,19 +97,24 @@ def sentinel_address(url: str) -> SentinelAddress | None:
     scheme, _, _ = url.partition("://")
     if scheme not in SENTINEL_SCHEMES:
         return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ValueError(f"its hosts are none. Write {_example(scheme)}.") from None
-    login, at, places = parts.netloc.rpartition("@")
+    parts, places, login, options = _parts(url, scheme)
     service = parts.path.strip("/")
     if not service or "/" in service or parts.fragment:
         raise ValueError(
             f"must end with the name by which Sentinel knows the master. Write {_example(scheme)}."
         )
-    options = f"?{parts.query}" if parts.query else ""
     nodes = _nodes(places, scheme, DEFAULT_SENTINEL_PORT)
-    return SentinelAddress(nodes, service, scheme.removesuffix("+sentinel"), f"{login}{at}", options)
+    return SentinelAddress(nodes, service, scheme.removesuffix("+sentinel"), login, options)
+
+
+def _parts(url: str, scheme: str) -> tuple[SplitResult, str, str, str]:
+    """The URL taken apart; of it the hosts, the login and the options."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(f"its hosts are none. Write {_example(scheme)}.") from None
+    login, at, places = parts.netloc.rpartition("@")
+    return parts, places, f"{login}{at}", f"?{parts.query}" if parts.query else ""
 
 
 def _nodes(places: str, scheme: str, port: int) -> tuple[Node, ...]:

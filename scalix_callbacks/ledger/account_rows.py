@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from scalix_callbacks.core.keys import hash_key, is_key_shaped
 from scalix_callbacks.core.tiers import LimitOverride, Unit
@@ -99,10 +99,10 @@ def add_key(connection: Connection, secret: str, key: ApiKey, change_no: int) ->
     connection.execute(insert(api_keys).values(row))
 
 
-def revoke(connection: Connection, which: ColumnElement[bool], moment: datetime, change_no: int) -> int:
-    """Close the keys of `which` that are open; returns how many."""
-    open_keys = update(api_keys).where(which, api_keys.c.revoked_at.is_(None))
-    return connection.execute(open_keys.values(revoked_at=moment, change_no=change_no)).rowcount
+def revoke(connection: Connection, key_id: str, moment: datetime, change_no: int) -> None:
+    """Close the key if it is open."""
+    open_key = update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
+    connection.execute(open_key.values(revoked_at=moment, change_no=change_no))
 
 
 def update_key(connection: Connection, key_id: str, change_no: int, expires_at: datetime | None) -> None:

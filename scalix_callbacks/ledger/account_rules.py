@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from scalix_callbacks.core.caller import OPERATOR_ID
 from scalix_callbacks.core.keys import is_key_shaped
+from scalix_callbacks.core.money import NANO
 from scalix_callbacks.core.tiers import MAX_AMOUNT, MAX_WINDOW_S, LimitOverride
 
 MAX_ACCOUNT_ID_LENGTH = 128
@@ -22,7 +23,7 @@ MAX_MODELS = 100
 MAX_MODEL_LENGTH = 256
 MAX_OVERRIDES = 20
 MAX_OVERLAP = timedelta(days=30)
-MAX_BUDGET_NANO_USD = 9_000_000 * 10**9
+MAX_BUDGET_NANO_USD = 9_000_000 * NANO
 """Below 2^53: Redis scripts count budgets in doubles."""
 
 _PSEUDONYM = re.compile(r"erased_[0-9a-f]{32}")

@@ -338,7 +338,7 @@ class Accounts:
             old = self._open_key(connection, key_id)
             secret, key = self._new_key(old.account_id, old.name, old.models, old.expires_at)
             if overlap is None:
-                revoke(connection, api_keys.c.id == key_id, self._now(), change_no)
+                revoke(connection, key_id, self._now(), change_no)
                 ends_at = self._now()
             else:
                 ends_at = min(self._now() + overlap, old.expires_at or datetime.max.replace(tzinfo=UTC))
@@ -365,25 +365,15 @@ class Accounts:
         with writing(self._engine) as connection:
             change_no = next_change(connection)
             old = existing_key(connection, key_id)
-            revoke(connection, api_keys.c.id == key_id, self._now(), change_no)
+            revoke(connection, key_id, self._now(), change_no)
             self._note(connection, Action.KEY_REVOKE, old.account_id, {"key_id": key_id})
             return existing_key(connection, key_id)
 
-    def revoke_all(self, account_id: str) -> int:
-        """Close all keys of the account for good; returns how many were open, expired ones included."""
-        check_account_id(account_id)
-        with writing(self._engine) as connection:
-            change_no = next_change(connection)
-            existing_account(connection, account_id)
-            count = revoke(connection, api_keys.c.account_id == account_id, self._now(), change_no)
-            self._note(connection, Action.KEY_REVOKE, account_id, {"keys": count})
-            return count
-
-    def note_access(self, action: Action, account_id: str, details: Mapping[str, Any] | None = None) -> None:
+    def note_access(self, action: Action, account_id: str, details: Mapping[str, Any]) -> None:
         """Keep in the audit log what was done for this account elsewhere than in this database."""
         check_account_id(account_id)
         with writing(self._engine) as connection:
-            self._note(connection, action, account_id, details or {})
+            self._note(connection, action, account_id, details)
 
     # What is made before a transaction, and changed in one
 

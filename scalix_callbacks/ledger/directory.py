@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -12,10 +12,10 @@ from typing import Any, Generic, TypeVar
 from scalix_callbacks.ledger.accounts import Account, Accounts, Identity
 from scalix_callbacks.ledger.erased_rows import ERASED
 from scalix_callbacks.ledger.errors import DatabaseError
+from scalix_callbacks.ledger.in_time import ask
 
 POLL_S = 1.0
 """How often the change number is read. A revocation is seen after at most this and one query."""
-QUERY_TIMEOUT_S = 5.0
 MAX_ENTRIES = 50_000
 MAX_CHANGES = 1_000
 FRESH_S = 300.0
@@ -90,13 +90,13 @@ class Directory:
         Raises:
             DatabaseError: the database does not answer.
         """
-        change_no = await _query(self._poller, self._accounts.change_no)
+        change_no = await ask(self._poller, self._accounts.change_no)
         known = self._change_no
         if known is None or change_no < known:
             # What was read before the first poll, or of a database that was set back since, may be anything.
             self.forget_all()
         elif change_no > known:
-            changed = await _query(
+            changed = await ask(
                 self._poller, partial(self._accounts.changed_accounts_since, known, MAX_CHANGES)
             )
             if 0 < len(changed) < MAX_CHANGES and ERASED not in changed:
@@ -123,7 +123,7 @@ class Directory:
         self._by_id.forget(lambda entry: entry.name in account_ids)
 
     def _reading(self, read: Callable[[str], _Result]) -> Callable[[str], Coroutine[Any, Any, _Result]]:
-        return lambda name: _query(self._readers, partial(read, name))
+        return lambda name: ask(self._readers, partial(read, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +181,3 @@ class _Memory(Generic[_Found]):
         self._entries.move_to_end(name)
         while len(self._entries) > MAX_ENTRIES:
             self._entries.popitem(last=False)
-
-
-async def _query(executor: Executor, read: Callable[[], _Result]) -> _Result:
-    loop = asyncio.get_running_loop()
-    try:
-        # Not wait_for: on Python 3.11 it swallows a cancellation that comes together with the answer.
-        async with asyncio.timeout(QUERY_TIMEOUT_S):
-            return await loop.run_in_executor(executor, read)
-    except TimeoutError:
-        raise DatabaseError(f"The database did not answer within {QUERY_TIMEOUT_S:g} s.") from None

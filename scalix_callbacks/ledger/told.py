@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from scalix_callbacks.core.money import NANO
 from scalix_callbacks.core.tiers import Limit, LimitOverride, Tier, Unit
 from scalix_callbacks.ledger.audit import Verdict
 from scalix_callbacks.ledger.identity import Account, ApiKey
-
-_NANO = 10**9
 
 
 def account_data(account: Account, now: datetime) -> dict[str, Any]:
@@ -117,7 +116,7 @@ def usd_text(nano_usd: int | None) -> str | None:
     """Exact, with at least two decimals: `12.50`, `0.000000001`."""
     if nano_usd is None:
         return None
-    whole, rest = divmod(nano_usd, _NANO)
+    whole, rest = divmod(nano_usd, NANO)
     return f"{whole}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"
 
 

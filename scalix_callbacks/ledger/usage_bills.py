@@ -12,7 +12,7 @@ class UnknownAccount(LookupError):
 
 
 class FindsAccounts(Protocol):
-    """`Accounts`."""
+    """`Accounts`. Raises DatabaseError."""
 
     def find_account(self, account_id: str) -> object | None: ...
 
@@ -23,7 +23,7 @@ def bills_page_of(
     month: tuple[date, date],
     user_id: str | None,
     limit: int,
-    after: str | None = None,
+    after: str | None,
 ) -> tuple[list[Bill], str | None]:
     """The bills of up to `limit` accounts by name, and the last name where there are more.
 

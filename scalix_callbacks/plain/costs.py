@@ -2,12 +2,11 @@
 
 from decimal import Decimal
 
+from scalix_callbacks.core.money import NANO
 from scalix_callbacks.core.usage import Usage
 from scalix_callbacks.ledger.account_rules import check_account_id
 from scalix_callbacks.plain.calls import call_record, nano_usd_of, usage_of
 from scalix_callbacks.plain.workplace import Workplace
-
-NANO = 10**9
 
 
 class CostCalculator:

@@ -16,7 +16,7 @@ from scalix_callbacks.cli.data_dir import DataDir
 from scalix_callbacks.cli.embedded_redis import url_of_socket
 from scalix_callbacks.cli.running import find_running
 from scalix_callbacks.core.limits import Admitted, Ask, Counter, counters_of
-from scalix_callbacks.core.record import CallRecord, abandoned, memo_of, windows_of
+from scalix_callbacks.core.record import CallRecord, memo_of, record_of_abandoned, windows_of
 from scalix_callbacks.core.tiers import Tier
 from scalix_callbacks.ledger.accounts import Accounts, utc_now
 from scalix_callbacks.ledger.database import connect, migrate
@@ -104,7 +104,9 @@ class Workplace:
         async def run() -> T:
             redis = connect_redis(url)
             try:
-                return await work(RedisLimiter(redis, f"s-{uuid4().hex}", _given_up, timeout_s=TIMEOUT_S))
+                return await work(
+                    RedisLimiter(redis, f"s-{uuid4().hex}", record_of_abandoned, timeout_s=TIMEOUT_S)
+                )
             finally:
                 await redis.aclose()
 
@@ -155,7 +157,3 @@ async def _counted(limiter: RedisLimiter, record: CallRecord, counters: Sequence
         record=counted.to_json(),
     )
     return counted
-
-
-def _given_up(memo: Any, standings: Any) -> dict[str, Any]:
-    return abandoned(memo, windows=windows_of(standings)).to_json()

@@ -6,8 +6,8 @@ from typing import Any
 
 from litellm.proxy.proxy_server import ProxyConfig
 
-CUSTOM_AUTH = "scalix_callbacks.plugin.authenticate"
-CALLBACK = "scalix_callbacks.plugin.callbacks"
+from scalix_callbacks.settings.model_list import CALLBACK, CUSTOM_AUTH
+
 OTEL = "otel"
 
 _LITELLM_SETTINGS = {

@@ -46,7 +46,7 @@ def served_by(*answers: Any, asked: str | None = None) -> Served:
     return _NOBODY
 
 
-def served_of(deployment_id: str, asked: str | None = None) -> Served:
+def served_of(deployment_id: str, asked: str | None) -> Served:
     """What is known of this deployment; nothing where LiteLLM does not have it (any more).
 
     Args:

@@ -28,7 +28,7 @@ class AutoSettings:
     weights: Weights = field(default_factory=Weights)
 
 
-def read_auto(block: object, catalogue: Catalogue, where: str = "scalix") -> AutoSettings:
+def read_auto(block: object, catalogue: Catalogue) -> AutoSettings:
     """The part `auto` of the `scalix:` block, which is known to be a mapping or None.
 
     Raises:
@@ -40,7 +40,7 @@ def read_auto(block: object, catalogue: Catalogue, where: str = "scalix") -> Aut
                 f"{taken.deployments[0].path}.model_name: {name} is a name of auto mode. Rename the model."
             )
     body = block.get("auto") if isinstance(block, Mapping) else None
-    path = f"{where}.auto"
+    path = "scalix.auto"
     if body is None:
         return AutoSettings()
     if not isinstance(body, dict):

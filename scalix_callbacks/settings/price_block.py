@@ -28,14 +28,14 @@ _KEYS = (
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
-def read_prices(block: object, tiers: TierTable, where: str = "scalix") -> PriceTable:
+def read_prices(block: object, tiers: TierTable) -> PriceTable:
     """The prices of the `scalix:` block, which is known to be a mapping or None.
 
     Raises:
         SettingsError: names the YAML path and the mend.
     """
     entries = block.get("prices") if isinstance(block, Mapping) else None
-    path = f"{where}.prices"
+    path = "scalix.prices"
     if entries is None:
         return PriceTable()
     if not isinstance(entries, list) or len(entries) > MAX_PRICES:

@@ -42,14 +42,14 @@ class RolloutSettings:
     triggers: Triggers = field(default_factory=Triggers)
 
 
-def read_rollout(block: object, where: str = "scalix") -> RolloutSettings:
+def read_rollout(block: object) -> RolloutSettings:
     """The part `rollout` of the `scalix:` block, which is known to be a mapping or None.
 
     Raises:
         SettingsError: names the YAML path and the mend.
     """
     body = block.get("rollout") if isinstance(block, Mapping) else None
-    path = f"{where}.rollout"
+    path = "scalix.rollout"
     if body is None:
         return RolloutSettings()
     top = _mapping(body, path, "flags and triggers")

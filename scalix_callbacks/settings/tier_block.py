@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from scalix_callbacks.core.durations import parse_duration
+from scalix_callbacks.core.money import NANO
 from scalix_callbacks.core.tiers import (
     DAY_S,
     DEFAULT_TIERS,
@@ -27,8 +28,6 @@ from scalix_callbacks.core.tiers import (
 )
 from scalix_callbacks.settings.errors import MAX_SHOWN, SettingsError, shown
 
-NANO = 10**9
-
 _TIER_KEYS = (
     "models",
     "limits",
@@ -46,7 +45,7 @@ _LIMIT_KEYS = ("amount", "unit", "window", "window_s", "shadow")
 _WINDOWS = {"hour": HOUR_S, "day": DAY_S}
 
 
-def read_tiers(block: object, where: str = "scalix") -> TierTable:
+def read_tiers(block: object) -> TierTable:
     """The tiers of the `scalix:` block; what it leaves out has the default of spec C1.
 
     Raises:
@@ -54,12 +53,12 @@ def read_tiers(block: object, where: str = "scalix") -> TierTable:
     """
     if block is None:
         return DEFAULT_TIERS
-    top = _mapping(block, where)
-    refuse_unknown(top, ("tiers", "prices", "auto", "rollout"), where)
-    named = _mapping(top.get("tiers") or {}, f"{where}.tiers")
+    top = _mapping(block, "scalix")
+    refuse_unknown(top, ("tiers", "prices", "auto", "rollout"), "scalix")
+    named = _mapping(top.get("tiers") or {}, "scalix.tiers")
     tiers = {tier.name: tier for tier in DEFAULT_TIERS.values()}
     for name, body in named.items():
-        path = f"{where}.tiers.{name if isinstance(name, str) else shown(name)}"
+        path = f"scalix.tiers.{name if isinstance(name, str) else shown(name)}"
         if not isinstance(name, str) or not name.isidentifier() or len(name) > 32:
             raise SettingsError(f"{path}: a tier's name is a word of letters, digits and _. Rename it.")
         tiers[name] = _tier(name, _mapping(body or {}, path), tiers.get(name), path)
@@ -67,7 +66,7 @@ def read_tiers(block: object, where: str = "scalix") -> TierTable:
     for tier in table.values():
         if tier.upgrade_to is not None and (tier.upgrade_to not in table or tier.upgrade_to == tier.name):
             raise SettingsError(
-                f"{where}.tiers.{tier.name}.upgrade_to: there is no other tier {tier.upgrade_to!r}."
+                f"scalix.tiers.{tier.name}.upgrade_to: there is no other tier {tier.upgrade_to!r}."
                 f" Name one of {', '.join(n for n in table if n != tier.name)}."
             )
     return table

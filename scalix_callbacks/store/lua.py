@@ -27,9 +27,9 @@ class Script:
     sha: str
 
 
-def load(name: str) -> Script:
-    """The script `scripts/{name}.lua`, behind what all of them share."""
-    text = "\n".join((_FOLDER / f"{part}.lua").read_text("utf-8") for part in ("prelude", name))
+def load(*names: str) -> Script:
+    """The last of `scripts/{name}.lua`, behind the others and what all scripts share."""
+    text = "\n".join((_FOLDER / f"{part}.lua").read_text("utf-8") for part in ("prelude", *names))
     return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -39,11 +39,10 @@ RESTORE = load("restore")
 RETIRE = load("retire")
 STANDINGS = load("standings")
 RESET = load("reset")
-KEEP = load("keep")
-FORGET = load("forget")
+KEEP = load("shelf", "keep")
+FORGET = load("shelf", "forget")
 MODEL_HEALTH = load("model_health")
-TRACE = load("trace")
-UNTRACE = load("untrace")
+TRACE = load("shelf", "trace")
 
 
 class Lua:

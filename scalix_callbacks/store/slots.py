@@ -9,11 +9,10 @@ from typing import Any
 
 from redis.exceptions import ClusterDownError, RedisError
 
-from scalix_callbacks.core.redis_address import ClusterAddress, Node
+from scalix_callbacks.core.redis_address import SLOTS, ClusterAddress, Node
 from scalix_callbacks.store.client import Client, client_of
 from scalix_callbacks.store.patience import Patience
 
-SLOTS = 16_384
 PAUSE_S = 0.25
 """Between two askings: a cluster that elects a new master is not helped by more."""
 LINGER_S = 1.0

@@ -109,7 +109,7 @@ class Traces:
         """Takes out all traces of a user; returns how many there were."""
         count = 0
         for shard in range(keys.SHARDS):
-            count += int(await self._lua.run(lua.UNTRACE, keys.traces_keys(shard), keys.digest(user_id)))
+            count += int(await self._lua.run(lua.FORGET, keys.traces_keys(shard), keys.digest(user_id)))
         return count
 
 

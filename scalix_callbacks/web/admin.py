@@ -9,23 +9,18 @@ from urllib.parse import unquote
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from scalix_callbacks.core.bodies import parse_body
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
 from scalix_callbacks.core.tiers import Tier, TierTable
 from scalix_callbacks.erasing import Eraser
 from scalix_callbacks.ledger import told
-from scalix_callbacks.ledger.accounts import MAX_PAGE, Account, Accounts
+from scalix_callbacks.ledger.accounts import Account, Accounts
 from scalix_callbacks.ledger.audit import Action, Actor, AuditLog
 from scalix_callbacks.ledger.export import Export
 from scalix_callbacks.ledger.identity import FALLBACK_TIER
 from scalix_callbacks.web.admin_body import Fields
-from scalix_callbacks.web.keys import ReadsBody
-from scalix_callbacks.web.privacy import stream_export, translated
-from scalix_callbacks.web.query import name_of, query_of, text_of
-
-ACCOUNTS, KEYS, AUDIT = "/scalix/admin/accounts", "/scalix/admin/keys", "/scalix/admin/audit"
-DEFAULT_PAGE = 100
-_NO_STORE = {"cache-control": "no-store"}
+from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, translated
+from scalix_callbacks.web.privacy import stream_export
+from scalix_callbacks.web.query import MAX_DIGITS, limit_of, name_of, query_of, text_of, whole_of
 
 
 class ResetsCounters(Protocol):
@@ -95,7 +90,7 @@ class AdminApi:
             case ["accounts"] if method == "GET":
                 answer = await self._listed(query_of(scope))
             case ["accounts"] if method == "POST":
-                answer = await self._done(self._create, "", await self._body(scope, receive))
+                answer = await self._done(self._create, "", await body_of(self._read_body, scope, receive))
             case ["accounts", id] if method == "DELETE":
                 answer = await self._erase(id)
             case ["accounts", id, "export"] if method == "GET":
@@ -115,7 +110,7 @@ class AdminApi:
                 raise GatewayError(ErrorCategory.METHOD_NOT_ALLOWED)
             case _:
                 raise GatewayError(ErrorCategory.NOT_FOUND)
-        await JSONResponse(answer, headers=_NO_STORE)(scope, receive, send)
+        await JSONResponse(answer, headers=NO_STORE)(scope, receive, send)
 
     async def _one(
         self,
@@ -135,7 +130,9 @@ class AdminApi:
                     ErrorCategory.METHOD_NOT_ALLOWED, headers={"allow": ", ".join(sorted(allowed))}
                 )
             raise GatewayError(ErrorCategory.NOT_FOUND)
-        return await self._done(work, id, await self._body(scope, receive) if method != "GET" else None)
+        return await self._done(
+            work, id, await body_of(self._read_body, scope, receive) if method != "GET" else None
+        )
 
     async def _done(self, work: _Work, id: str, body: Mapping[str, Any] | None) -> _Answer:
         answer: _Answer = await translated(asyncio.to_thread(work, id, body or {}))
@@ -143,14 +140,10 @@ class AdminApi:
             self._changed()
         return answer
 
-    async def _body(self, scope: Scope, receive: Receive) -> Mapping[str, Any]:
-        raw = await self._read_body(scope, receive)
-        return parse_body(raw) if raw.strip() else {}
-
     # Accounts
 
     async def _listed(self, query: Mapping[str, str]) -> _Answer:
-        limit = _whole(query, "limit", DEFAULT_PAGE)
+        limit = limit_of(query)
         after = text_of(query, "after")
         found = await translated(asyncio.to_thread(self._accounts.list_accounts, limit, after))
         following = found[-1].id if len(found) == limit else None
@@ -268,8 +261,8 @@ class AdminApi:
     # Audit
 
     async def _entries(self, query: Mapping[str, str]) -> _Answer:
-        limit = _whole(query, "limit", DEFAULT_PAGE)
-        before = _whole(query, "before", None)
+        limit = limit_of(query)
+        before = whole_of(query, "before", 10**MAX_DIGITS)
         user_id = text_of(query, "user_id")
         entries, following = await translated(asyncio.to_thread(self._audit.page, user_id, limit, before))
         return {"entries": entries, "next": following}
@@ -300,13 +293,3 @@ def segments_of(scope: Scope) -> list[str]:
     raw = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
     path = bytes(raw).partition(b"?")[0].decode("latin-1")
     return [unquote(each) for each in path.split("/")[3:]]
-
-
-def _whole(query: Mapping[str, str], name: str, default: int | None) -> Any:
-    value = query.get(name)
-    if value is None:
-        return default
-    most = MAX_PAGE if default is not None else 10**15
-    if not (value.isascii() and value.isdigit() and len(value) <= 15 and 1 <= int(value) <= most):
-        raise invalid(f"{name} must be a whole number from 1 to {most}.", param=name)
-    return int(value)

@@ -1,12 +1,13 @@
 """What the operator sends, checked field by field; whatever is not asked for is named."""
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from scalix_callbacks.core.durations import parse_duration
 from scalix_callbacks.core.errors import GatewayError, invalid
+from scalix_callbacks.core.moments import read_moment
 from scalix_callbacks.core.money import NANO
 from scalix_callbacks.core.tiers import LimitOverride, Unit
 from scalix_callbacks.ledger.account_rules import MAX_BUDGET_NANO_USD, MAX_MODELS, MAX_OVERRIDES
@@ -63,9 +64,8 @@ class Fields:
         except ValueError:
             pass
         try:
-            moment = datetime.fromisoformat(text)
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError):
+            return read_moment(text)
+        except ValueError:
             raise invalid(
                 f"{name} must be an ISO 8601 time (2030-01-31T18:00:00Z), or a duration from now (30d).",
                 param=name,

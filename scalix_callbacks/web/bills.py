@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Protocol
 
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -11,17 +10,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scalix_callbacks.core.bills import Bill, bill_object, bills_csv, parse_month
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
 from scalix_callbacks.ledger.errors import DatabaseError
-from scalix_callbacks.ledger.usage_bills import UnknownAccount, bills_page_of
+from scalix_callbacks.ledger.usage_bills import FindsAccounts, UnknownAccount, bills_page_of
 from scalix_callbacks.ledger.usage_sums import UsageSums
-from scalix_callbacks.web.query import Query, limit_of, query_of, text_of, unavailable
+from scalix_callbacks.web.own_routes import NO_STORE, unavailable
+from scalix_callbacks.web.query import Query, limit_of, query_of, text_of
 
 NEXT_HEADER = "x-scalix-next"
-
-
-class FindsAccounts(Protocol):
-    """`Accounts`. Raises DatabaseError."""
-
-    def find_account(self, account_id: str) -> object | None: ...
 
 
 def bills_page(sums: UsageSums, accounts: FindsAccounts, now: Callable[[], datetime]) -> ASGIApp:
@@ -48,7 +42,7 @@ def bills_page(sums: UsageSums, accounts: FindsAccounts, now: Callable[[], datet
 
 
 def _answer(bills: list[Bill], month: str, following: str | None, *, is_csv: bool) -> Response:
-    headers = {"cache-control": "no-store"}
+    headers = dict(NO_STORE)
     if not is_csv:
         body = {"month": month, "bills": [bill_object(bill, month) for bill in bills], "next": following}
         return JSONResponse(body, headers=headers)

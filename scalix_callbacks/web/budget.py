@@ -7,14 +7,13 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scalix_callbacks.core.budget import usd_counters
-from scalix_callbacks.core.call import CALL_IN_SCOPE
-from scalix_callbacks.core.caller import Caller
 from scalix_callbacks.core.figures import Figure, figures_of, tightest
 from scalix_callbacks.core.moments import iso_of
 from scalix_callbacks.core.money import usd_text
 from scalix_callbacks.core.scalix_object import limit_object
 from scalix_callbacks.core.tiers import TierTable, Unit
 from scalix_callbacks.store.errors import StoreLost
+from scalix_callbacks.web.own_routes import NO_STORE, caller_of
 from scalix_callbacks.web.user import ReadsStandings, standings_lost
 
 Body = Callable[[str, Sequence[Figure]], dict[str, Any]]
@@ -32,13 +31,13 @@ def budget_page(tiers: TierTable, store: ReadsStandings) -> ASGIApp:
 
 def _page(tiers: TierTable, store: ReadsStandings, body: Body) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        caller: Caller = scope[CALL_IN_SCOPE].caller
+        caller = caller_of(scope)
         try:
             standings, now_s = await store.standings(caller.id, usd_counters(caller.tier_in(tiers)))
         except StoreLost:
             raise standings_lost() from None
         told = body(caller.id, figures_of(standings, now_s))
-        await JSONResponse(told, headers={"cache-control": "no-store"})(scope, receive, send)
+        await JSONResponse(told, headers=NO_STORE)(scope, receive, send)
 
     return app
 

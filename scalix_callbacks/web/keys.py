@@ -4,30 +4,22 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from scalix_callbacks.core.auto import AUTO, is_auto
-from scalix_callbacks.core.bodies import parse_body
 from scalix_callbacks.core.catalogue import Catalogue
 from scalix_callbacks.core.durations import parse_duration
-from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
+from scalix_callbacks.core.errors import invalid
 from scalix_callbacks.core.figures import window_name
+from scalix_callbacks.core.money import NANO
 from scalix_callbacks.core.tiers import TierTable
-from scalix_callbacks.ledger.account_rules import MAX_BUDGET_NANO_USD
+from scalix_callbacks.ledger.account_rules import MAX_BUDGET_NANO_USD, MAX_MODELS
 from scalix_callbacks.ledger.accounts import Account, AccountError, Accounts
 from scalix_callbacks.ledger.errors import DatabaseError
-
-MAX_MODELS = 100
-NANO = 10**9
-
-
-class ReadsBody(Protocol):
-    """Reads a bounded body: `web.edge`'s own."""
-
-    async def __call__(self, scope: Scope, receive: Receive) -> bytes: ...
+from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, unavailable
 
 
 class KeyGenerator:
@@ -56,21 +48,16 @@ class KeyGenerator:
         self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raw = await self._read_body(scope, receive)
-        body = parse_body(raw) if raw.strip() else {}
+        body = await body_of(self._read_body, scope, receive)
         try:
             answer = await asyncio.to_thread(self._generate, body)
         except AccountError as error:
             raise invalid(str(error)) from None
         except DatabaseError:
-            raise GatewayError(
-                ErrorCategory.SERVICE_UNAVAILABLE,
-                "No key was made: the database does not answer. Try again in a moment.",
-                retry_after_s=5,
-            ) from None
+            raise unavailable("No key was made: the database does not answer.") from None
         self._changed()
         # The key is shown this once.
-        await JSONResponse(answer, headers={"cache-control": "no-store"})(scope, receive, send)
+        await JSONResponse(answer, headers=NO_STORE)(scope, receive, send)
 
     def _generate(self, body: Mapping[str, Any]) -> dict[str, Any]:
         user_id = _text(body, "user_id")

@@ -10,9 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scalix_callbacks.ledger.errors import DatabaseError
 from scalix_callbacks.ledger.usage_records import InvalidCursor
 from scalix_callbacks.store.errors import StoreLost
-from scalix_callbacks.web.query import bad_cursor, limit_of, moment_of, query_of, text_of, unavailable
-
-_NO_STORE = {"cache-control": "no-store"}
+from scalix_callbacks.web.own_routes import NO_STORE, unavailable
+from scalix_callbacks.web.query import bad_cursor, limit_of, moment_of, query_of, text_of
 
 
 class ReadsRecords(Protocol):
@@ -54,7 +53,7 @@ def ledger_page(records: ReadsRecords) -> ASGIApp:
             raise bad_cursor() from None
         except DatabaseError:
             raise unavailable("The ledger cannot be read right now: the database does not answer.") from None
-        await JSONResponse({"records": found, "next": following}, headers=_NO_STORE)(scope, receive, send)
+        await JSONResponse({"records": found, "next": following}, headers=NO_STORE)(scope, receive, send)
 
     return app
 
@@ -69,6 +68,6 @@ def outbox_state(waiting: CountsWaiting) -> ASGIApp:
             state = {"pending": await waiting.pending(), "reservations_held": held}
         except StoreLost:
             raise unavailable("The outbox cannot be read right now: Redis does not answer.") from None
-        await JSONResponse(state, headers=_NO_STORE)(scope, receive, send)
+        await JSONResponse(state, headers=NO_STORE)(scope, receive, send)
 
     return app

@@ -1,31 +1,21 @@
 """`/v1/user/export`, `DELETE /v1/user`, `/v1/user/consent`: a user's data shown, erased and agreed to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scalix_callbacks.core.bodies import parse_body
-from scalix_callbacks.core.call import CALL_IN_SCOPE
-from scalix_callbacks.core.caller import Caller
-from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
+from scalix_callbacks.core.errors import invalid
 from scalix_callbacks.erasing import Eraser
-from scalix_callbacks.ledger.account_rules import AccountError, AccountExists, AccountNotFound, KeyNotFound
 from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.audit import Actor
-from scalix_callbacks.ledger.errors import DatabaseError
 from scalix_callbacks.ledger.export import Export
 from scalix_callbacks.ledger.told import consent_data
-from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.web.admin_body import Fields
 from scalix_callbacks.web.hang_up import hung_up
-from scalix_callbacks.web.keys import ReadsBody
-
-RETRY_S = 5.0
-_NO_STORE = {"cache-control": "no-store"}
-_T = TypeVar("_T")
+from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, caller_of, translated
 
 
 def own_export(export: Export) -> ASGIApp:
@@ -53,7 +43,7 @@ def erase_self(eraser: Eraser, changed: Callable[[], None]) -> ASGIApp:
         user_id = _user(scope)
         erased = await translated(eraser.erase(user_id, _actor(scope)))
         changed()
-        await JSONResponse(erased.to_json(user_id), headers=_NO_STORE)(scope, receive, send)
+        await JSONResponse(erased.to_json(user_id), headers=NO_STORE)(scope, receive, send)
 
     return app
 
@@ -67,7 +57,7 @@ def consent(accounts: Accounts, read_body: ReadsBody, changed: Callable[[], None
         acting = accounts.acting_as(_actor(scope))
         account = await translated(asyncio.to_thread(acting.set_consent, user_id, consents))
         changed()
-        await JSONResponse(consent_data(account), headers=_NO_STORE)(scope, receive, send)
+        await JSONResponse(consent_data(account), headers=NO_STORE)(scope, receive, send)
 
     return app
 
@@ -97,39 +87,12 @@ async def stream_export(export: Export, user_id: str, scope: Scope, receive: Rec
     await send({"type": "http.response.body", "body": b""})
 
 
-async def translated(work: Awaitable[_T]) -> _T:
-    """What `work` gives; what it refuses as an error of our form."""
-    try:
-        return await work
-    except (AccountNotFound, KeyNotFound) as error:
-        raise GatewayError(ErrorCategory.NOT_FOUND, str(error)) from None
-    except AccountExists as error:
-        raise GatewayError(ErrorCategory.CONFLICT, str(error)) from None
-    except AccountError as error:
-        raise invalid(str(error)) from None
-    except DatabaseError:
-        raise _unavailable("The database does not answer.") from None
-    except StoreLost:
-        raise _unavailable("Redis does not answer.") from None
-
-
-def _unavailable(what: str) -> GatewayError:
-    return GatewayError(
-        ErrorCategory.SERVICE_UNAVAILABLE, f"{what} Try again in a moment.", retry_after_s=RETRY_S
-    )
-
-
 def _next(pieces: Iterator[str]) -> str | None:
     return next(pieces, None)
 
 
-def _caller(scope: Scope) -> Caller:
-    caller: Caller = scope[CALL_IN_SCOPE].caller
-    return caller
-
-
 def _user(scope: Scope) -> str:
-    caller = _caller(scope)
+    caller = caller_of(scope)
     if caller.is_operator:
         raise invalid("The master key has no account: name the user in X-User-ID.", param="X-User-ID")
     return caller.id
@@ -137,4 +100,4 @@ def _user(scope: Scope) -> str:
 
 def _actor(scope: Scope) -> Actor:
     """The operator that acts for a user has no key of that user."""
-    return Actor.OPERATOR if _caller(scope).key_id is None else Actor.USER
+    return Actor.OPERATOR if caller_of(scope).key_id is None else Actor.USER

@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
-from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
+from scalix_callbacks.core.errors import GatewayError, invalid
+from scalix_callbacks.core.moments import read_moment
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1_000
 MAX_TEXT = 128
+MAX_DIGITS = 15
 DEFAULT_DAYS = 30
 MAX_DAYS = 366
-RETRY_S = 5.0
 
 Query = Mapping[str, str]
 _T = TypeVar("_T", bound=str)
@@ -50,9 +51,17 @@ def name_of(value: str, param: str) -> str:
 
 
 def limit_of(query: Query) -> int:
-    value = query.get("limit", str(DEFAULT_PAGE))
-    if not (value.isascii() and value.isdigit() and len(value) <= 4 and 1 <= int(value) <= MAX_PAGE):
-        raise invalid(f"limit must be a whole number from 1 to {MAX_PAGE}.", param="limit")
+    limit = whole_of(query, "limit", MAX_PAGE)
+    return DEFAULT_PAGE if limit is None else limit
+
+
+def whole_of(query: Query, name: str, most: int) -> int | None:
+    """A number from 1 to `most`; None: not given."""
+    value = query.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS and 1 <= int(value) <= most):
+        raise invalid(f"{name} must be a whole number from 1 to {most}.", param=name)
     return int(value)
 
 
@@ -75,9 +84,8 @@ def moment_of(query: Query, name: str) -> datetime | None:
         return None
     for text in (value, "+".join(value.rsplit(" ", 1))):
         try:
-            moment = datetime.fromisoformat(text)
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError):
+            return read_moment(text)
+        except ValueError:
             continue
     raise invalid(f"{name} must be an ISO 8601 time, such as 2030-01-31T18:00:00Z.", param=name)
 
@@ -99,9 +107,3 @@ def days_of(query: Query, today: date, first: str = "from", last: str = "to") ->
 
 def bad_cursor() -> GatewayError:
     return invalid("cursor is none that a page gave as next. Leave it out to begin.", param="cursor")
-
-
-def unavailable(message: str) -> GatewayError:
-    return GatewayError(
-        ErrorCategory.SERVICE_UNAVAILABLE, f"{message} Try again in a moment.", retry_after_s=RETRY_S
-    )

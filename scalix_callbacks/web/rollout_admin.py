@@ -7,15 +7,12 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from scalix_callbacks.core.bodies import parse_body
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.ledger.rollout_desk import RolloutDesk
 from scalix_callbacks.web.admin import segments_of
 from scalix_callbacks.web.admin_body import Fields
-from scalix_callbacks.web.keys import ReadsBody
-from scalix_callbacks.web.privacy import translated
+from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, translated
 
-_NO_STORE = {"cache-control": "no-store"}
 _Answer = dict[str, Any]
 
 
@@ -66,13 +63,13 @@ class RolloutApi:
                 answer = await self._done(method, one, flag, scope=scope, receive=receive)
             case _:
                 raise GatewayError(ErrorCategory.NOT_FOUND)
-        await JSONResponse(answer, headers=_NO_STORE)(scope, receive, send)
+        await JSONResponse(answer, headers=NO_STORE)(scope, receive, send)
 
     async def _flag(self, method: str, flag: str, scope: Scope, receive: Receive) -> _Answer:
         _allow(method, "GET", "PUT")
         if method == "GET":
             return await translated(asyncio.to_thread(self._desk.show, flag))
-        body = await self._body(scope, receive)
+        body = await body_of(self._read_body, scope, receive)
         answer: _Answer = await translated(asyncio.to_thread(self._desk.set, flag, body))
         await translated(self._changed())
         return answer
@@ -81,15 +78,11 @@ class RolloutApi:
         self, method: str, work: Callable[..., _Answer], *names: str, scope: Scope, receive: Receive
     ) -> _Answer:
         if method != "GET":
-            Fields(await self._body(scope, receive), ())
+            Fields(await body_of(self._read_body, scope, receive), ())
         answer: _Answer = await translated(asyncio.to_thread(work, *names))
         if method != "GET":
             await translated(self._changed())
         return answer
-
-    async def _body(self, scope: Scope, receive: Receive) -> Mapping[str, Any]:
-        raw = await self._read_body(scope, receive)
-        return parse_body(raw) if raw.strip() else {}
 
 
 def _allow(method: str, *methods: str) -> None:

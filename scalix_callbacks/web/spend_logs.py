@@ -19,7 +19,8 @@ from scalix_callbacks.core.record import Outcome
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.ledger.errors import DatabaseError
 from scalix_callbacks.ledger.usage_sums import Group, Row, Span
-from scalix_callbacks.web.query import Days, Query, days_of, query_of, text_of, unavailable
+from scalix_callbacks.web.own_routes import NO_STORE, unavailable
+from scalix_callbacks.web.query import Days, Query, days_of, query_of, text_of
 
 MAX_LOGS = 1_000
 """As LiteLLM has it, but fewer: the newest, and the header below."""
@@ -69,7 +70,7 @@ def spend_logs(records: ReadsRecords, sums: ReadsSums) -> ASGIApp:
         query = query_of(scope)
         user_id, request_id = text_of(query, "user_id"), text_of(query, "request_id")
         days = _days(query)
-        headers = {"cache-control": "no-store"}
+        headers = dict(NO_STORE)
         try:
             if days is not None and request_id is None and _is_summary(query):
                 answer = await asyncio.to_thread(_summary, sums, days, user_id)

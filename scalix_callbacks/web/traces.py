@@ -8,9 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.store.errors import StoreLost
-from scalix_callbacks.web.query import name_of, unavailable
-
-_NO_STORE = {"cache-control": "no-store"}
+from scalix_callbacks.web.own_routes import NO_STORE, unavailable
+from scalix_callbacks.web.query import name_of
 
 
 class FindsTraces(Protocol):
@@ -42,7 +41,7 @@ def trace_page(traces: FindsTraces | None) -> ASGIApp:
                 ErrorCategory.NOT_FOUND,
                 "No trace has this id. It is written within a few seconds, and kept for a day at most.",
             )
-        await JSONResponse({"id": id, "traces": found}, headers=_NO_STORE)(scope, receive, send)
+        await JSONResponse({"id": id, "traces": found}, headers=NO_STORE)(scope, receive, send)
 
     return app
 

@@ -9,13 +9,12 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scalix_callbacks.core.analytics import basic_analytics, full_analytics
-from scalix_callbacks.core.call import CALL_IN_SCOPE
-from scalix_callbacks.core.caller import Caller
 from scalix_callbacks.core.tiers import Feature, TierTable
 from scalix_callbacks.core.usage_sums import Sums, row_object, sums_object
 from scalix_callbacks.ledger.errors import DatabaseError
 from scalix_callbacks.ledger.usage_records import InvalidCursor
 from scalix_callbacks.ledger.usage_sums import Group, Row, Span
+from scalix_callbacks.web.own_routes import NO_STORE, caller_of, unavailable
 from scalix_callbacks.web.query import (
     MAX_DAYS,
     MAX_PAGE,
@@ -25,11 +24,8 @@ from scalix_callbacks.web.query import (
     limit_of,
     query_of,
     text_of,
-    unavailable,
     words_of,
 )
-
-_NO_STORE = {"cache-control": "no-store"}
 
 
 class ReadsSums(Protocol):
@@ -60,13 +56,13 @@ def user_stats(sums: ReadsSums, tiers: TierTable, now: Callable[[], datetime]) -
         )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        caller: Caller = scope[CALL_IN_SCOPE].caller
+        caller = caller_of(scope)
         days = days_of(query_of(scope), now().date())
         tier = caller.tier_in(tiers)
         is_full = tier is None or Feature.FULL_ANALYTICS in tier.features
         told = await _asked(analytics, _span(days, caller.id), is_full)
         body = {"user_id": caller.id, "tier": caller.tier, **_told(days), "analytics": told}
-        await JSONResponse(body, headers=_NO_STORE)(scope, receive, send)
+        await JSONResponse(body, headers=NO_STORE)(scope, receive, send)
 
     return app
 
@@ -87,10 +83,10 @@ def user_usage(sums: ReadsSums, now: Callable[[], datetime]) -> ASGIApp:
         }
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        caller: Caller = scope[CALL_IN_SCOPE].caller
+        caller = caller_of(scope)
         days = days_of(query_of(scope), now().date())
         body = {"user_id": caller.id, **_told(days), **await _asked(usage, _span(days, caller.id))}
-        await JSONResponse(body, headers=_NO_STORE)(scope, receive, send)
+        await JSONResponse(body, headers=NO_STORE)(scope, receive, send)
 
     return app
 
@@ -117,7 +113,7 @@ def usage_page(sums: ReadsSums, now: Callable[[], datetime]) -> ASGIApp:
             "total": sums_object(await _asked(sums.total, span), with_provider=True),
             "next": following,
         }
-        await JSONResponse(body, headers=_NO_STORE)(scope, receive, send)
+        await JSONResponse(body, headers=NO_STORE)(scope, receive, send)
 
     return app
 

@@ -6,17 +6,15 @@ from typing import Any, Protocol
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from scalix_callbacks.core.call import CALL_IN_SCOPE
 from scalix_callbacks.core.caller import Caller
-from scalix_callbacks.core.errors import ErrorCategory, GatewayError
+from scalix_callbacks.core.errors import GatewayError
 from scalix_callbacks.core.figures import Figure, figures_of
 from scalix_callbacks.core.limits import Counter, Standing, counters_of
 from scalix_callbacks.core.scalix_object import usage_object, user_object
 from scalix_callbacks.core.tiers import Feature, Tier, TierTable
 from scalix_callbacks.core.upgrade import upgrade_prompt
 from scalix_callbacks.store.errors import StoreLost
-
-RETRY_S = 5.0
+from scalix_callbacks.web.own_routes import NO_STORE, caller_of, unavailable
 
 
 class ReadsStandings(Protocol):
@@ -33,7 +31,7 @@ class ReadsStandings(Protocol):
 def user_page(
     tiers: TierTable,
     store: ReadsStandings,
-    flags_of: Callable[[Caller], Mapping[str, bool]] = lambda caller: {},
+    flags_of: Callable[[Caller], Mapping[str, bool]],
 ) -> ASGIApp:
     """Of whomever the request is for. Asking takes no request of any limit.
 
@@ -42,7 +40,7 @@ def user_page(
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        caller: Caller = scope[CALL_IN_SCOPE].caller
+        caller = caller_of(scope)
         tier = caller.tier_in(tiers)
         try:
             standings, now_s = await store.standings(caller.id, counters_of(tier))
@@ -50,18 +48,14 @@ def user_page(
             raise standings_lost() from None
         body = _body(caller, tier, tiers, figures_of(standings, now_s))
         body["flags"] = dict(flags_of(caller))
-        await JSONResponse(body, headers={"cache-control": "no-store"})(scope, receive, send)
+        await JSONResponse(body, headers=NO_STORE)(scope, receive, send)
 
     return app
 
 
 def standings_lost() -> GatewayError:
     """What is answered while the store does not tell what is left."""
-    return GatewayError(
-        ErrorCategory.SERVICE_UNAVAILABLE,
-        "What is left of your plan cannot be told right now. Try again in a moment.",
-        retry_after_s=RETRY_S,
-    )
+    return unavailable("What is left of your plan cannot be told right now.")
 
 
 def _body(caller: Caller, tier: Tier | None, tiers: TierTable, figures: Sequence[Figure]) -> dict[str, Any]:

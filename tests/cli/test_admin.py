@@ -26,7 +26,6 @@ from scalix_callbacks.core.tiers import Limit, Tier, TierTable, Unit
 from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.database import connect, writing
 from scalix_callbacks.ledger.usage_sums import UsageSums
-from scalix_callbacks.settings.environment import SETTINGS
 from tests.cli.test_launcher_locks import another_process
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "scalix_admin.py"
@@ -52,11 +51,8 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def data_dir(tmp_path: Path, no_settings: None) -> Path:
     """A data directory that does not exist yet, and a process that knows no settings."""
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.name, raising=False)
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(CONFIG)
     return tmp_path / "data"
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from scalix_callbacks.cli import admin
-from scalix_callbacks.settings.environment import SETTINGS
 
 Told = tuple[int, str, str]
 
@@ -31,11 +30,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+def desk(tmp_path: Path, no_settings: None, capsys: pytest.CaptureFixture[str]) -> Desk:
     """On a new database with the account ada; the process knows no settings."""
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.name, raising=False)
-    monkeypatch.chdir(tmp_path)
     served = "{model: gemini/gemini-2.5-flash, api_key: os.environ/GEMINI_API_KEY}"
     (tmp_path / "config.yaml").write_text(
         f"model_list:\n  - model_name: free-gemini-flash\n    litellm_params: {served}\n"

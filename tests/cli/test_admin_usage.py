@@ -8,16 +8,12 @@ import pytest
 
 from scalix_callbacks.cli import admin
 from scalix_callbacks.cli.admin import command
-from scalix_callbacks.settings.environment import SETTINGS
 from tests.web.used import ledger
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, no_settings: None) -> Path:
     """A data directory with a small ledger, of a process that knows no settings."""
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.name, raising=False)
-    monkeypatch.chdir(tmp_path)
     served = "{model: gemini/gemini-2.5-flash, api_key: os.environ/GEMINI_API_KEY}"
     (tmp_path / "config.yaml").write_text(
         f"model_list:\n  - model_name: free-gemini-flash\n    litellm_params: {served}\n"

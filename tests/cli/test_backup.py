@@ -13,7 +13,6 @@ import pytest
 
 from scalix_callbacks.cli import admin
 from scalix_callbacks.cli.file_lock import take
-from scalix_callbacks.settings.environment import SETTINGS
 
 CONFIG = """
 model_list:
@@ -26,11 +25,8 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(tmp_path: Path, no_settings: None, capsys: pytest.CaptureFixture[str]) -> Run:
     """Types a command for a data directory and returns what it printed, after checking its exit code."""
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.name, raising=False)
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(CONFIG)
 
     def run(data_dir: str, *words: str, code: int = 0) -> str:

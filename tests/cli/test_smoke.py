@@ -7,20 +7,13 @@ import pytest
 
 from scalix_callbacks.cli import smoke
 from scalix_callbacks.cli.smoke_checks import SUITES
-from scalix_callbacks.settings.environment import SETTINGS
 from tests.cli.stub_gateway import MASTER_KEY, StubGateway
 
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder without settings, and a process that knows none."""
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.name, raising=False)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("no_settings")
 
 
 @pytest.fixture
-def key(monkeypatch: pytest.MonkeyPatch) -> None:
+def key(no_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LITELLM_MASTER_KEY", MASTER_KEY)
 
 

@@ -1,11 +1,8 @@
 """The tour shows the whole way, and stops where the gateway does not go it."""
 
-from pathlib import Path
-
 import pytest
 
 from scalix_callbacks.cli import tour
-from scalix_callbacks.settings.environment import SETTINGS
 from tests.cli.stub_gateway import MASTER_KEY, StubGateway
 
 STATIONS = [
@@ -19,12 +16,9 @@ STATIONS = [
 
 
 @pytest.fixture(autouse=True)
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def nowhere(no_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder without settings, and a process that knows the operator's key alone."""
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.name, raising=False)
     monkeypatch.setenv("LITELLM_MASTER_KEY", MASTER_KEY)
-    monkeypatch.chdir(tmp_path)
 
 
 def stations(out: str) -> list[str]:

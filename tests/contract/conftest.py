@@ -8,15 +8,9 @@ from scalix_callbacks.store.connection import connect
 from scalix_callbacks.store.limiter import RedisLimiter
 from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
 from tests.contract.world import PATIENCE_S, World, abandoned
 from tests.redis_cluster import RedisCluster
-
-
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    with running_redis() as server:
-        yield server
+from tests.redis_server import RedisServer, running_redis
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +20,10 @@ def redis_cluster() -> Iterator[RedisCluster]:
 
 
 @pytest.fixture
-def clean_redis(redis_server: RedisServer) -> Iterator[RedisServer]:
-    """Empty at first; at the end nothing may live for ever or be held."""
-    redis_server.client.flushall()
-    yield redis_server
-    assert [] == left_behind(redis_server.client)
+def own_redis() -> Iterator[RedisServer]:
+    """For who empties it many times over."""
+    with running_redis() as server:
+        yield server
 
 
 @pytest.fixture

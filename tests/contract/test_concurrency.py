@@ -6,8 +6,8 @@ from dataclasses import replace
 from scalix_callbacks.core.limits import Admitted, Ask
 from scalix_callbacks.store.connection import connect
 from scalix_callbacks.store.limiter import RedisLimiter
-from tests.contract.redis_server import RedisServer
 from tests.contract.world import NOON, PATIENCE_S, REQUESTS_1H, TOKENS_1D, abandoned
+from tests.redis_server import RedisServer
 
 REQUESTS = replace(REQUESTS_1H, amount=37)
 TOKENS = replace(TOKENS_1D, amount=5_000)

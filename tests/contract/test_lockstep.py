@@ -4,33 +4,22 @@ The model and the scripts answer alike to every call; beside that the promises a
 never over, never phantom, a refusal changes no byte, the promised retry is exact, a call settles once.
 """
 
-import asyncio
-from collections.abc import Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from scalix_callbacks.core.limits import Admitted, Ask, Attempt, Counter, Decision, Denied, Standing
 from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Unit
-from scalix_callbacks.store.connection import connect
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.limiter import RedisLimiter
 from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
+from tests.contract.machine import OverRedis, try_out
 from tests.contract.world import NOON, PATIENCE_S, abandoned
-
-_T = TypeVar("_T")
+from tests.redis_server import RedisServer, left_behind
 
 WORKERS = ("one", "two", "three")
 ACCOUNTS = ("ada", "ben")
@@ -58,14 +47,9 @@ ATTEMPTS = st.builds(
 )
 
 
-class Lockstep(RuleBasedStateMachine):
-    server: RedisServer
-
+class Lockstep(OverRedis):
     def __init__(self) -> None:
         super().__init__()
-        self.server.client.flushall()
-        self.runner = asyncio.Runner()
-        self.redis = connect(self.server.url)
         store = MemoryStore()
         self.real = {
             name: RedisLimiter(self.redis, name, abandoned, timeout_s=PATIENCE_S) for name in WORKERS
@@ -177,8 +161,8 @@ class Lockstep(RuleBasedStateMachine):
             refused = {"call_id": call, "outcome": "refused"}
             for _ in range(2):
                 now_s = self._now_s()
-                self._run(self.real[worker].release_unknown(ask, record=refused, now_s=now_s))
-                self._run(self.model[worker].release_unknown(ask, record=refused, now_s=now_s))
+                self.run(self.real[worker].release_unknown(ask, record=refused, now_s=now_s))
+                self.run(self.model[worker].release_unknown(ask, record=refused, now_s=now_s))
             assert not self._settle(call, True, 5, 5)
             self.barred.add(call)
 
@@ -190,19 +174,19 @@ class Lockstep(RuleBasedStateMachine):
             ask, worker = self.calls[call]
             now_s, before = self._now_s(), self._dump()
             try:
-                real = self._run(self.real[worker].admit(ask, now_s=now_s))
+                real = self.run(self.real[worker].admit(ask, now_s=now_s))
             except StoreLost:
                 with pytest.raises(StoreLost):
-                    self._run(self.model[worker].admit(ask, now_s=now_s))
+                    self.run(self.model[worker].admit(ask, now_s=now_s))
                 assert before == self._dump()
             else:
-                assert self._run(self.model[worker].admit(ask, now_s=now_s)) == real
+                assert self.run(self.model[worker].admit(ask, now_s=now_s)) == real
                 assert call not in self.barred
 
     @precondition(lambda self: not self.is_calm)  # the sums below know nothing of it
     @rule(account=st.sampled_from(ACCOUNTS))
     def reset(self, account: str) -> None:
-        assert self._run(self.model["one"].reset(account)) == self._run(self.real["one"].reset(account))
+        assert self.run(self.model["one"].reset(account)) == self.run(self.real["one"].reset(account))
 
     @rule(
         account=st.sampled_from(ACCOUNTS),
@@ -228,8 +212,8 @@ class Lockstep(RuleBasedStateMachine):
         for _ in range(2):
             now_s = self._now_s()
             args: dict[str, Any] = {"is_counted": True, "tokens": tokens, "nano_usd": 7, "now_s": now_s}
-            settled = self._run(self.real[worker].drain(ask, record={"call_id": call}, **args))
-            assert self._run(self.model[worker].drain(ask, record={"call_id": call}, **args)) == settled
+            settled = self.run(self.real[worker].drain(ask, record={"call_id": call}, **args))
+            assert self.run(self.model[worker].drain(ask, record={"call_id": call}, **args)) == settled
             told.append(settled)
 
         first, again = told
@@ -241,14 +225,14 @@ class Lockstep(RuleBasedStateMachine):
     @rule(worker=st.sampled_from(WORKERS))
     def renew(self, worker: str) -> None:
         now_s = self._now_s()
-        self._run(self.real[worker].renew(now_s=now_s))
-        self._run(self.model[worker].renew(now_s=now_s))
+        self.run(self.real[worker].renew(now_s=now_s))
+        self.run(self.model[worker].renew(now_s=now_s))
 
     @rule(worker=st.sampled_from(WORKERS))
     def reap(self, worker: str) -> None:
         now_s = self._now_s()
-        reaped = self._run(self.real[worker].reap(now_s=now_s))
-        assert self._run(self.model[worker].reap(now_s=now_s)) == reaped
+        reaped = self.run(self.real[worker].reap(now_s=now_s))
+        assert self.run(self.model[worker].reap(now_s=now_s)) == reaped
         self._drain_outbox()
 
     @rule()
@@ -272,13 +256,13 @@ class Lockstep(RuleBasedStateMachine):
         now_s = self._now_s()
         for account in ACCOUNTS:
             for counters in PLANS:
-                real = self._run(self.real["one"].standings(account, counters, now_s=now_s))
-                assert self._run(self.model["one"].standings(account, counters, now_s=now_s)) == real
+                real = self.run(self.real["one"].standings(account, counters, now_s=now_s))
+                assert self.run(self.model["one"].standings(account, counters, now_s=now_s)) == real
 
     def teardown(self) -> None:
         try:
-            held = self._run(self.real["one"].reservations_held())
-            assert self._run(self.model["one"].reservations_held()) == held
+            held = self.run(self.real["one"].reservations_held())
+            assert self.run(self.model["one"].reservations_held()) == held
             for call in sorted(self.calls):
                 self._settle(call, True, 1, 1)
             for call in sorted(self.calls):
@@ -294,17 +278,16 @@ class Lockstep(RuleBasedStateMachine):
             # Or when another attempt of its request counts, which its worker could not know.
             assert not any(late[call] for call in late.keys() - set(calls))
         finally:
-            self._run(self.redis.aclose())
-            self.runner.close()
+            self.close()
 
     def _admit(self, ask: Ask, worker: str, at: float | None = None) -> Decision:
         self.calls[ask.call_id] = (ask, worker)
         now_s = self._now_s() if at is None else at
         before = self._dump()
         own = self._own_standings(ask, now_s)
-        decision = self._run(self.real[worker].admit(ask, now_s=now_s))
+        decision = self.run(self.real[worker].admit(ask, now_s=now_s))
         note(f"{ask.call_id} -> {decision}")
-        assert self._run(self.model[worker].admit(ask, now_s=now_s)) == decision
+        assert self.run(self.model[worker].admit(ask, now_s=now_s)) == decision
         if isinstance(decision, Denied):
             assert before == self._dump(), "a refusal changed something"
             return decision
@@ -316,7 +299,7 @@ class Lockstep(RuleBasedStateMachine):
         return decision
 
     def _own_standings(self, ask: Ask, now_s: float) -> tuple[Standing, ...]:
-        return self._run(self.real["one"].standings(ask.account_id, ask.counters, now_s=now_s))
+        return self.run(self.real["one"].standings(ask.account_id, ask.counters, now_s=now_s))
 
     def _check_promise(self, ask: Ask, worker: str, denied: Denied) -> None:
         """Refused 1 ms before the promised moment, admitted at it; but for tokens that others still hold."""
@@ -336,8 +319,8 @@ class Lockstep(RuleBasedStateMachine):
         now_s = self._now_s()
         args: dict[str, Any] = {"is_counted": is_counted, "tokens": tokens, "nano_usd": nano_usd}
         before = self._dump()
-        real = self._run(self.real[worker].settle(ask, record={"call_id": call}, now_s=now_s, **args))
-        model = self._run(self.model[worker].settle(ask, record={"call_id": call}, now_s=now_s, **args))
+        real = self.run(self.real[worker].settle(ask, record={"call_id": call}, now_s=now_s, **args))
+        model = self.run(self.model[worker].settle(ask, record={"call_id": call}, now_s=now_s, **args))
         assert model == real
         self.open.discard(call)
         if real is None:
@@ -359,21 +342,21 @@ class Lockstep(RuleBasedStateMachine):
                 expected[key] = expected.get(key, 0) + amounts[counter.unit]
         counters = {counter.id: counter for plan in PLANS for counter in plan}.values()
         for account in ACCOUNTS:
-            for standing in self._run(
+            for standing in self.run(
                 self.real["one"].standings(account, tuple(counters), now_s=self._now_s())
             ):
                 assert expected.get((account, standing.counter.id), 0) == standing.used
 
     def _drain_outbox(self) -> None:
-        entries = self._run(self.real["one"].read_outbox(1_000))
-        model = self._run(self.model["one"].read_outbox(1_000))
+        entries = self.run(self.real["one"].read_outbox(1_000))
+        model = self.run(self.model["one"].read_outbox(1_000))
         told = [(entry.record["call_id"], entry.is_counted, entry.is_late) for entry in entries]
         as_told = [(e.record, e.is_counted, e.is_late) for e in entries]
         for entry in model:
             as_told.remove((entry.record, entry.is_counted, entry.is_late))
         assert [] == as_told
-        self._run(self.real["one"].acknowledge(entries))
-        self._run(self.model["one"].acknowledge(model))
+        self.run(self.real["one"].acknowledge(entries))
+        self.run(self.model["one"].acknowledge(model))
         self.entries += told
 
     def _dump(self) -> dict[bytes, object]:
@@ -398,27 +381,7 @@ class Lockstep(RuleBasedStateMachine):
         self.ticks += 1
         return self.clock_s + self.ticks % 997 / 1_000
 
-    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        return self.runner.run(work)
 
-
-@pytest.fixture
-def own_server() -> Iterator[RedisServer]:
-    with running_redis() as server:
-        yield server
-
-
-def test_the_scripts_do_what_the_model_says(own_server: RedisServer) -> None:
+def test_the_scripts_do_what_the_model_says(own_redis: RedisServer) -> None:
     """Calls, failures, deaths, returns and clocks that step, in any order, over several workers."""
-    Lockstep.server = own_server
-    run_state_machine_as_test(
-        Lockstep,
-        settings=settings(
-            max_examples=60,
-            stateful_step_count=40,
-            deadline=None,
-            # Not shrunk: that takes minutes, over a real Redis.
-            phases=[Phase.explicit, Phase.reuse, Phase.generate],
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-        ),
-    )
+    try_out(Lockstep, own_redis)

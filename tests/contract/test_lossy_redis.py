@@ -5,17 +5,17 @@ that loses commands and answers; and a ledger that fails before or after it has 
 """
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from random import Random
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, rule
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 from sqlalchemy import Engine, delete
@@ -30,7 +30,7 @@ from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.core.limits import Counter
 from scalix_callbacks.core.money import nano_usd
 from scalix_callbacks.core.pricing import Price, PriceTable, Rates
-from scalix_callbacks.core.record import Outcome, abandoned, windows_of
+from scalix_callbacks.core.record import Outcome, record_of_abandoned
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.tiers import DAY_S, Limit, Tier, TierTable, Unit
 from scalix_callbacks.core.tiers import StoreLost as OnStoreLost
@@ -44,16 +44,14 @@ from scalix_callbacks.ledger.usage_records import UsageRecords
 from scalix_callbacks.ledger.usage_sums import Span, UsageSums
 from scalix_callbacks.metering import Meter
 from scalix_callbacks.store.connection import Client
-from scalix_callbacks.store.connection import connect as connect_redis
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.limiter import LEASE_S, RedisLimiter
 from scalix_callbacks.store.memory import MemoryLimiter
 from scalix_callbacks.store.memory_store import MemoryStore
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
+from tests.contract.machine import OverRedis, try_out
 from tests.contract.world import PATIENCE_S
 from tests.databases import make_tables
-
-_T = TypeVar("_T")
+from tests.redis_server import RedisServer, left_behind
 
 LIMITS = (Limit(6, Unit.REQUESTS, DAY_S), Limit(2_000, Unit.TOKENS, DAY_S))
 TIERS = TierTable(
@@ -137,7 +135,7 @@ class Worker:
         self.random = Random(0)
         self.lane = Lossy(redis)
         self.ledger = Ledger(records, self.random)
-        self.limiter = RedisLimiter(redis, name, _record, timeout_s=PATIENCE_S)
+        self.limiter = RedisLimiter(redis, name, record_of_abandoned, timeout_s=PATIENCE_S)
         self.limiter._lua._lane = self.lane
         breaker = Breaker(0.0)
         self.ends = Ends(self.limiter, breaker, elapsed=self.elapsed)
@@ -146,7 +144,7 @@ class Worker:
         self.drainer = Drainer(self.limiter, self.ledger)
         self.meter = Meter(
             self.limiter,
-            MemoryLimiter(MemoryStore(), name, _record),
+            MemoryLimiter(MemoryStore(), name, record_of_abandoned),
             self.ends,
             breaker,
             TIERS,
@@ -174,24 +172,16 @@ class Worker:
         self.drainer.close()
 
 
-def _record(memo: Mapping[str, Any], standings: Any) -> Mapping[str, Any]:
-    return abandoned(memo, windows=windows_of(standings)).to_json()
-
-
-class Accidents(RuleBasedStateMachine):
-    server: RedisServer
+class Accidents(OverRedis):
     engine: Engine
     call_ids: Iterator[int]
 
     def __init__(self) -> None:
         super().__init__()
-        self.server.client.flushall()
         with writing(self.engine) as connection:
             connection.execute(delete(usage_records))
             connection.execute(delete(usage_daily))
         self.records = UsageRecords(self.engine)
-        self.runner = asyncio.Runner()
-        self.redis = connect_redis(self.server.url)
         self.workers = {name: Worker(self.redis, name, self.records) for name in WORKERS}
         self.calls: dict[str, tuple[str, Call]] = {}
         self.open: list[str] = []
@@ -223,7 +213,7 @@ class Accidents(RuleBasedStateMachine):
         )
         worker = self.workers[name]
         try:
-            self._run(worker.meter.admit(call, Endpoint.CHAT, Screened(BODY, "m", False, None)))
+            self.run(worker.meter.admit(call, Endpoint.CHAT, Screened(BODY, "m", False, None)))
         except GatewayError as refused:
             note(f"{user}: {refused.category}")
             assert call.ask is None
@@ -232,7 +222,7 @@ class Accidents(RuleBasedStateMachine):
             note(f"{user}: {call.ask.call_id} by {name}, local: {call.local_ask is not None}")
             self.calls[call.ask.call_id] = name, call
             self.open.append(call.ask.call_id)
-        self._run(worker.background())
+        self.run(worker.background())
 
     @rule(
         data=st.data(),
@@ -247,7 +237,7 @@ class Accidents(RuleBasedStateMachine):
     def _end(self, call_id: str, outcome: Outcome, usage: Usage | None) -> None:
         self.open.remove(call_id)
         name, call = self.calls[call_id]
-        self._run(self.workers[name].meter.settle(call, outcome, usage))
+        self.run(self.workers[name].meter.settle(call, outcome, usage))
 
     @rule(name=st.sampled_from(WORKERS), way=st.sampled_from(["fair", "bad", "bad"]))
     def the_way_changes(self, name: str, way: str) -> None:
@@ -255,22 +245,22 @@ class Accidents(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(WORKERS))
     def tell_again(self, name: str) -> None:
-        self._run(self.workers[name].ends.retry())
+        self.run(self.workers[name].ends.retry())
 
     @rule(name=st.sampled_from(WORKERS))
     def tell_of_open_ones(self, name: str) -> None:
-        self._run(self.workers[name].adrift.tell())
+        self.run(self.workers[name].adrift.tell())
 
     @rule(name=st.sampled_from(WORKERS))
     def renew(self, name: str) -> None:
         with suppress(StoreLost):
-            self._run(self.workers[name].limiter.renew())
+            self.run(self.workers[name].limiter.renew())
 
     @rule(name=st.sampled_from(WORKERS))
     def take_the_others_for_dead(self, name: str) -> None:
-        now_s = self._run(self.workers[name].limiter._now_ms(None)) / 1_000 + LEASE_S
+        now_s = self.run(self.workers[name].limiter._now_ms(None)) / 1_000 + LEASE_S
         with suppress(StoreLost):
-            self._run(self.workers[name].limiter.reap(now_s=now_s))
+            self.run(self.workers[name].limiter.reap(now_s=now_s))
 
     @rule(data=st.data(), name=st.sampled_from(WORKERS))
     def heard_late(self, data: st.DataObject, name: str) -> None:
@@ -280,19 +270,19 @@ class Accidents(RuleBasedStateMachine):
 
     def _hear(self, command: Sequence[str | int | bytes]) -> None:
         with suppress(NoScriptError):  # one by the hash of a script that was not told yet is lost
-            self._run(self.redis.lane.say(*command))
+            self.run(self.redis.lane.say(*command))
 
     @rule(name=st.sampled_from(WORKERS))
     def bring_records(self, name: str) -> None:
         with suppress(StoreLost, OSError):
-            self._run(self.workers[name].drainer.drain_once())
+            self.run(self.workers[name].drainer.drain_once())
 
     @rule(name=st.sampled_from(WORKERS))
     def hand_records_in(self, name: str) -> None:
         """They were to be in the ledger long ago."""
         self.workers[name].elapsed_s += HAND_IN_AFTER_S
         with suppress(OSError):
-            self._run(self.workers[name].kept.look())
+            self.run(self.workers[name].kept.look())
 
     # --- what must hold ----------------------------------------------------------------------
 
@@ -310,8 +300,7 @@ class Accidents(RuleBasedStateMachine):
             for user in USERS:
                 self._check(user, [record for record in kept if record["user_id"] == user])
         finally:
-            self._run(self.redis.aclose())
-            self.runner.close()
+            self.close()
             for worker in self.workers.values():
                 worker.close()
 
@@ -324,12 +313,12 @@ class Accidents(RuleBasedStateMachine):
         for call_id in [*self.open]:
             self._end(call_id, Outcome.OK, Usage(10, 10))
         for worker in self.workers.values():
-            self._run(worker.ends.retry())
-            self._run(worker.meter.finish(PATIENCE_S))
+            self.run(worker.ends.retry())
+            self.run(worker.meter.finish(PATIENCE_S))
             assert 0 == worker.ends.waiting
         for worker in self.workers.values():
-            assert self._run(worker.drainer.drain_all(PATIENCE_S))
-            self._run(worker.kept.look(is_last=True))
+            assert self.run(worker.drainer.drain_all(PATIENCE_S))
+            self.run(worker.kept.look(is_last=True))
 
     def _check(self, user: str, kept: Sequence[Mapping[str, Any]]) -> None:
         """Never phantom, and nothing lost: counters, ledger and sums say the same."""
@@ -338,19 +327,10 @@ class Accidents(RuleBasedStateMachine):
             sum((record["prompt_tokens"] or 0) + (record["completion_tokens"] or 0) for record in kept),
             sum(nano_usd(record["price_usd"] or "0") for record in kept),
         )
-        standings = self._run(self.workers["one"].limiter.standings(user, COUNTERS))
+        standings = self.run(self.workers["one"].limiter.standings(user, COUNTERS))
         assert expected == tuple(standing.used for standing in standings)
         sums = UsageSums(self.engine).total(Span(user_id=user))
         assert expected == (sums.requests, sums.total_tokens, sums.price_nano_usd)
-
-    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        return self.runner.run(work)
-
-
-@pytest.fixture
-def own_server() -> Iterator[RedisServer]:
-    with running_redis() as server:
-        yield server
 
 
 @pytest.fixture
@@ -362,23 +342,13 @@ def engine(tmp_path: Any) -> Iterator[Engine]:
 
 
 def test_every_call_counts_once_over_a_lossy_redis(
-    own_server: RedisServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    own_redis: RedisServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calls, ends and records whose commands or answers get lost or come late; workers taken for dead."""
-    Accidents.server, Accidents.engine = own_server, engine
+    Accidents.engine = engine
 
     def numbered() -> SimpleNamespace:
         return SimpleNamespace(hex=f"call-{next(Accidents.call_ids)}")
 
     monkeypatch.setattr(metering, "uuid4", numbered)
-    run_state_machine_as_test(
-        Accidents,
-        settings=settings(
-            max_examples=60,
-            stateful_step_count=40,
-            deadline=None,
-            # Not shrunk: that takes minutes, over a real Redis.
-            phases=[Phase.explicit, Phase.reuse, Phase.generate],
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-        ),
-    )
+    try_out(Accidents, own_redis)

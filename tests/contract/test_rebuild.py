@@ -20,10 +20,10 @@ from scalix_callbacks.store.connection import connect as connect_redis
 from scalix_callbacks.store.counters import RedisCounters, Used
 from scalix_callbacks.store.keys import counters_key
 from scalix_callbacks.store.limiter import RedisLimiter
-from tests.contract.redis_server import RedisServer
 from tests.contract.world import PATIENCE_S, abandoned
 from tests.databases import make_tables
 from tests.records import call_record
+from tests.redis_server import RedisServer
 
 COUNTERS = (
     Counter(Unit.REQUESTS, HOUR_S, 100),

@@ -19,12 +19,12 @@ from scalix_callbacks.core.bodies import (
     MAX_DEPTH,
     MAX_NODES,
     Screened,
-    allowed_fields,
     is_internal,
     parse_body,
     screen,
     too_large,
 )
+from scalix_callbacks.core.endpoint_fields import FIELDS
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.proxy.internals import internal_fields
@@ -225,7 +225,7 @@ def fields(which: int) -> list[Any]:
 @pytest.mark.parametrize("endpoint", Endpoint)
 def test_the_tests_know_every_field_let_through(endpoint: Endpoint) -> None:
     """A field that is newly allowed needs examples of right and wrong values here."""
-    assert set(VALUES[endpoint]) == allowed_fields(endpoint)
+    assert set(VALUES[endpoint]) == set(FIELDS[endpoint])
 
 
 @pytest.mark.parametrize(("endpoint", "name", "value"), fields(0))
@@ -275,7 +275,7 @@ def test_a_missing_field_is_named(endpoint: Endpoint, name: str, is_null: bool) 
 @pytest.mark.parametrize("endpoint", Endpoint)
 def test_null_means_not_given(endpoint: Endpoint) -> None:
     """SDKs send null for what was left open; it is no error and goes no further."""
-    nulls = {name: None for name in allowed_fields(endpoint) - set(MINIMAL[endpoint])}
+    nulls = {name: None for name in FIELDS[endpoint].keys() - set(MINIMAL[endpoint])}
 
     assert MINIMAL[endpoint] == admit(endpoint, {**MINIMAL[endpoint], **nulls}).body
 
@@ -315,7 +315,7 @@ def test_what_steers_litellm_is_refused_by_name(name: str) -> None:
 
 def test_no_field_of_litellms_own_is_let_through() -> None:
     """If LiteLLM begins to read one of our fields as its own, this fails."""
-    allowed = frozenset().union(*map(allowed_fields, Endpoint))
+    allowed = frozenset().union(*FIELDS.values())
 
     # Ours has LiteLLM's name, three of its fields, and is taken out of the body.
     assert {"cache"} == allowed & INTERNAL
@@ -459,7 +459,7 @@ CONSCIOUSLY_DROPPED = {
 def test_every_parameter_of_openais_sdk_is_known(endpoint: Endpoint, params: type, expected: str) -> None:
     """What the installed SDK can send is let through or dropped on purpose; a new one must be decided on."""
     names = set(get_type_hints(params))
-    undecided = names - allowed_fields(endpoint) - DROPPED - CONSCIOUSLY_DROPPED - {"stream_options"}
+    undecided = names - FIELDS[endpoint].keys() - DROPPED - CONSCIOUSLY_DROPPED - {"stream_options"}
 
     assert expected in names
     assert set() == undecided
@@ -468,8 +468,8 @@ def test_every_parameter_of_openais_sdk_is_known(endpoint: Endpoint, params: typ
 @pytest.mark.parametrize("endpoint", [Endpoint.CHAT, Endpoint.COMPLETIONS])
 def test_stream_options_are_let_through_where_usage_is_asked_for(endpoint: Endpoint) -> None:
     """On responses they only pad the stream, and are dropped."""
-    assert "stream_options" in allowed_fields(endpoint)
-    assert "stream_options" not in allowed_fields(Endpoint.RESPONSES)
+    assert "stream_options" in FIELDS[endpoint]
+    assert "stream_options" not in FIELDS[Endpoint.RESPONSES]
 
 
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -752,7 +752,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
-NAMES = st.sampled_from(sorted({*INTERNAL, *DROPPED, *(n for e in Endpoint for n in allowed_fields(e))}))
+NAMES = st.sampled_from(sorted({*INTERNAL, *DROPPED, *(n for fields in FIELDS.values() for n in fields)}))
 
 
 @given(st.sampled_from(Endpoint), st.dictionaries(NAMES | st.text(max_size=9), JSON, max_size=9), st.data())
@@ -767,7 +767,7 @@ def test_whatever_is_let_through_is_allowed(
         assert 400 == error.status
         return
 
-    assert set(screened.body) <= allowed_fields(endpoint) - set(OURS)
+    assert set(screened.body) <= FIELDS[endpoint].keys() - set(OURS)
     assert all(body[name] is value for name, value in screened.body.items())
     assert screened.model == body["model"]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix_callbacks.core.moments import iso, iso_of, parse_iso
+from scalix_callbacks.core.moments import iso, iso_of, parse_iso, read_moment
 
 NOON = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
 
@@ -50,3 +50,18 @@ def test_a_moment_without_its_zone_is_refused() -> None:
         iso(NOON.replace(tzinfo=None))
     with pytest.raises(ValueError, match="zone"):
         parse_iso("2030-01-31T12:00:00")
+
+
+@pytest.mark.parametrize(
+    "text", ["2030-01-31T12:00", "2030-01-31T12:00:00Z", "2030-01-31T14:00:00+02:00", "20300131T120000"]
+)
+def test_what_people_write_is_in_utc_unless_it_says_otherwise(text: str) -> None:
+    """Not in the zone of the machine."""
+    assert (NOON, UTC) == (read_moment(text), read_moment(text).tzinfo)
+
+
+@pytest.mark.parametrize("text", ["", "noon", "2030-13-01", "0001-01-01T00:00:00+02:00"])
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    """Also one that would lie before the first."""
+    with pytest.raises(ValueError):
+        read_moment(text)

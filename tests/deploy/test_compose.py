@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from scalix_callbacks.cli.running import BEYOND_TIMEOUT_S
-from scalix_callbacks.settings.environment import SETTINGS, read_environment
+from scalix_callbacks.settings.environment import read_environment
+from scalix_callbacks.settings.variables import SETTINGS
 from tests.deploy.tools import DEPLOY
 
 ROOT = DEPLOY.parent

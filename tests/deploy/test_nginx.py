@@ -9,7 +9,7 @@ import pytest
 from scalix_callbacks.cli.startup import KEEP_ALIVE_S
 from scalix_callbacks.core.bodies import too_large
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, render
-from scalix_callbacks.settings.environment import SETTINGS
+from scalix_callbacks.settings.variables import SETTINGS
 from tests.deploy.nginx_server import FILES, Nginx
 
 TEXT = (FILES / "scalix.conf").read_text()

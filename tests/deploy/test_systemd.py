@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scalix_callbacks.cli.running import BEYOND_TIMEOUT_S
-from scalix_callbacks.settings.environment import SETTINGS
+from scalix_callbacks.settings.variables import SETTINGS
 from tests.deploy.tools import DEPLOY, tool
 
 TEXT = (DEPLOY / "systemd" / "scalix.service").read_text()

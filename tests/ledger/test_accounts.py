@@ -271,19 +271,6 @@ def test_a_key_is_revoked_once_and_for_good(accounts: Accounts, clock: Clock) ->
     assert revoked == found.key
 
 
-def test_all_keys_of_one_account_are_revoked(accounts: Accounts) -> None:
-    """A stolen laptop is closed by one command; others are not touched."""
-    accounts.create_account("ada", "pro")
-    _, other, _ = accounts.issue_key("bob", None, "free")
-    keys = [accounts.create_key("ada")[1] for _ in range(3)]
-    accounts.revoke_key(keys[0].id)
-
-    assert 2 == accounts.revoke_all("ada")
-    assert 0 == accounts.revoke_all("ada")
-    assert {NOON} == {key.revoked_at for key in accounts.list_keys("ada")}
-    assert [other] == accounts.list_keys("bob")
-
-
 def test_a_rotated_key_has_a_successor(accounts: Accounts) -> None:
     """The new key may do what the old one could, which is closed at the same moment."""
     account = accounts.create_account("ada", "pro")
@@ -404,7 +391,6 @@ Change = Callable[[Accounts], object]
         (lambda accounts: accounts.resume("nobody"), AccountNotFound),
         (lambda accounts: accounts.create_key("nobody"), AccountNotFound),
         (lambda accounts: accounts.list_keys("nobody"), AccountNotFound),
-        (lambda accounts: accounts.revoke_all("nobody"), AccountNotFound),
         (lambda accounts: accounts.revoke_key(NO_KEY), KeyNotFound),
         (lambda accounts: accounts.rotate_key(NO_KEY), KeyNotFound),
         (lambda accounts: accounts.revoke_key(""), KeyNotFound),

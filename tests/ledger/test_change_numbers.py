@@ -33,7 +33,6 @@ def test_a_new_database_has_seen_no_change(accounts: Accounts) -> None:
         lambda accounts, key_id: accounts.issue_key("ada", "premium", "free"),
         lambda accounts, key_id: accounts.revoke_key(key_id),
         lambda accounts, key_id: accounts.rotate_key(key_id),
-        lambda accounts, key_id: accounts.revoke_all("ada"),
     ],
 )
 def test_each_change_is_heard_of(accounts: Accounts, change: Callable[[Accounts, str], object]) -> None:

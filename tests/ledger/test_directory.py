@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event
 
 from scalix_callbacks.core.keys import hash_key, new_key
 from scalix_callbacks.ledger import directory as module
+from scalix_callbacks.ledger import in_time
 from scalix_callbacks.ledger.accounts import Account, Accounts, Identity
 from scalix_callbacks.ledger.audit import Actor
 from scalix_callbacks.ledger.database import DatabaseError
@@ -388,7 +389,7 @@ async def test_a_database_that_hangs_is_given_up(
     directory: Directory, watched: Watched, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request does not hang along."""
-    monkeypatch.setattr(module, "QUERY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(in_time, "QUERY_TIMEOUT_S", 0.05)
     watched.may_answer.clear()
     with pytest.raises(DatabaseError, match="did not answer within"):
         await directory.find_key(key)

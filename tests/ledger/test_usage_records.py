@@ -24,6 +24,7 @@ from scalix_callbacks.ledger.database import DatabaseError, connect, migrate, re
 from scalix_callbacks.ledger.schema import usage_records, usage_rejects
 from scalix_callbacks.ledger.usage_records import MAX_REJECT_CHARS, InvalidCursor, UsageRecords
 from scalix_callbacks.ledger.usage_sums import Span, UsageSums
+from tests.databases import plan_of
 from tests.records import NOON, call_record
 
 RECORD = call_record(
@@ -498,18 +499,7 @@ def test_a_page_has_a_bound(records: UsageRecords, limit: int) -> None:
 @pytest.mark.parametrize("asked", [{}, {"user_id": "ada"}])
 def test_a_page_is_found_by_an_index(migrated: Engine, asked: dict[str, Any]) -> None:
     """A page of a ledger of millions costs no more than one of thousands."""
-    statements: list[tuple[str, Any]] = []
-    event.listen(migrated, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))
-    UsageRecords(migrated).page(**asked, since=NOON, limit=1)
-    query, parameters = next(each for each in statements if each[0].startswith("SELECT"))
-    with migrated.connect() as connection:
-        if migrated.dialect.name == "sqlite":
-            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", parameters)
-        else:
-            connection.exec_driver_sql("SET enable_seqscan = off")
-            connection.exec_driver_sql("SET enable_bitmapscan = off")
-            plan = connection.exec_driver_sql(f"EXPLAIN {query}", parameters)
-        told = " ".join(str(column) for row in plan for column in row)
+    told = plan_of(migrated, lambda: UsageRecords(migrated).page(**asked, since=NOON, limit=1))
 
     assert ("ix_usage_records_user_id" if asked else "ix_usage_records_at") in told
     assert "TEMP B-TREE" not in told and "Sort" not in told

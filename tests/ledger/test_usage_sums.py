@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, event, select, text, update
+from sqlalchemy import Engine, delete, select, text, update
 
 from scalix_callbacks.core.errors import ErrorCategory
 from scalix_callbacks.core.record import CallRecord, Outcome
@@ -20,6 +20,7 @@ from scalix_callbacks.ledger.schema import usage_daily, usage_records
 from scalix_callbacks.ledger.usage_records import InvalidCursor, UsageRecords
 from scalix_callbacks.ledger.usage_rollup import KEY, move_user
 from scalix_callbacks.ledger.usage_sums import Group, Span, UsageSums
+from tests.databases import plan_of
 from tests.records import NOON, call_record
 
 RECORD = call_record(cached_tokens=2)
@@ -315,16 +316,6 @@ def test_each_sum_has_its_column(sums: UsageSums) -> None:
 )
 def test_sums_are_found_by_an_index(migrated: Engine, span: Span, index: str) -> None:
     """A month costs the same in the first year and in the tenth."""
-    statements: list[tuple[str, Any]] = []
-    event.listen(migrated, "before_cursor_execute", lambda *call: statements.append((call[2], call[3])))
-    UsageSums(migrated).total(span)
-    query, parameters = next(each for each in statements if each[0].startswith("SELECT"))
-    with migrated.connect() as connection:
-        if migrated.dialect.name == "sqlite":
-            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", parameters)
-        else:
-            connection.exec_driver_sql("SET enable_seqscan = off")
-            plan = connection.exec_driver_sql(f"EXPLAIN {query}", parameters)
-        told = " ".join(str(column) for row in plan for column in row)
+    told = plan_of(migrated, lambda: UsageSums(migrated).total(span))
 
     assert index in told

@@ -16,28 +16,18 @@ from scalix_callbacks.plain.errors import ErrorHandler
 from scalix_callbacks.plain.limits import RateLimiter
 from scalix_callbacks.plain.usage import UsageTracker
 from scalix_callbacks.plain.workplace import NoRedis, Workplace
-from scalix_callbacks.settings.environment import SETTINGS
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
+from tests.redis_server import RedisServer
 from tests.system.gateway_process import plain_environment
 
 USAGE = {"prompt_tokens": 12, "completion_tokens": 34, "total_tokens": 46}
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
+def workplace(no_settings: None) -> Iterator[Workplace]:
     """Of a process that knows no settings; its database is new, and it has no Redis."""
-    for setting in SETTINGS:
-        monkeypatch.delenv(setting.name, raising=False)
-    monkeypatch.chdir(tmp_path)
     workplace = Workplace()
     yield workplace
     workplace.close()
-
-
-@pytest.fixture(scope="module")
-def redis_server() -> Iterator[RedisServer]:
-    with running_redis() as server:
-        yield server
 
 
 def records(workplace: Workplace) -> list[dict[str, Any]]:
@@ -124,11 +114,10 @@ def test_without_a_redis_limits_cannot_be_asked_for(workplace: Workplace) -> Non
 
 
 def test_what_is_tracked_counts_against_the_limits(
-    workplace: Workplace, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    workplace: Workplace, clean_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also beyond them; and the outbox brings no second record."""
-    redis_server.client.flushall()
-    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    monkeypatch.setenv("REDIS_URL", clean_redis.url)
     before = RateLimiter(workplace).check_rate_limit("ada", 9_999)
     UsageTracker(workplace).track_usage(
         "ada", "free-flash", {"prompt_tokens": 9_000, "completion_tokens": 999}
@@ -145,7 +134,6 @@ def test_what_is_tracked_counts_against_the_limits(
     assert not too_many["allowed"] and 0 < too_many["retry_after_s"] <= 86_400
     assert 1 == len(records(workplace))
     assert {"requests:3600", "requests:86400", "tokens:86400"} == set(records(workplace)[0]["windows"])
-    assert [] == left_behind(redis_server.client)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import litellm
 import pytest
-from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
+from tests.litellm_clients import close_clients
 from tests.providers.matrix import KEY
 
 
@@ -38,5 +38,4 @@ async def litellm_as_configured(monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     litellm.in_memory_llm_clients_cache.flush_cache()
     yield
     await client.close()
-    await close_litellm_async_clients()
-    litellm.in_memory_llm_clients_cache.flush_cache()
+    await close_clients()

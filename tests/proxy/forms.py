@@ -9,7 +9,6 @@ import litellm
 import pytest
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.llms.anthropic.pass_through.adapters import streaming_iterator as translated
-from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 from litellm.router import Router
 
@@ -21,6 +20,7 @@ from scalix_callbacks.proxy.repairs import (
     empty_streams,
     text_streams,
 )
+from tests.litellm_clients import close_clients
 
 FORMS = ("chat", "completions", "messages", "responses")
 MODELS = {
@@ -67,8 +67,7 @@ async def open_router(
     # For a text completion LiteLLM makes a client for each call, and leaves it open.
     session = httpx.AsyncClient()
     monkeypatch.setattr(litellm, "aclient_session", session)
-    await close_litellm_async_clients()  # those of other tests
-    litellm.in_memory_llm_clients_cache.flush_cache()
+    await close_clients()  # those of other tests
     router = Router(
         model_list=[
             {
@@ -90,8 +89,7 @@ async def open_router(
         router.discard()
         await client.close()
         await session.aclose()
-        await close_litellm_async_clients()
-        litellm.in_memory_llm_clients_cache.flush_cache()
+        await close_clients()
 
 
 async def asked(router: Router, form: str, model: str, *, stream: bool) -> str:

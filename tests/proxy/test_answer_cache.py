@@ -16,6 +16,7 @@ from scalix_callbacks.proxy import answer_cache, registration
 from scalix_callbacks.proxy.answer_cache import AnswerCache
 from scalix_callbacks.store.answers import Kept
 from scalix_callbacks.store.errors import StoreLost
+from tests.clock import Clock
 
 
 class Store:
@@ -41,14 +42,6 @@ class Store:
             raise StoreLost("Redis does not answer.")
         self.kept[scope, request] = value
         return True
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

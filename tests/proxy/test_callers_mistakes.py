@@ -1,8 +1,5 @@
 """What one caller asks wrongly neither rests a deployment for the others nor is tried again."""
 
-import json
-import re
-from asyncio import StreamReader, StreamWriter, start_server
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -12,7 +9,6 @@ import litellm
 import litellm.router as router_module
 import pytest
 from litellm.exceptions import BadRequestError, NotFoundError
-from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 from litellm.router import Router
 from litellm.router_utils import cooldown_handlers, fallback_event_handlers
 from litellm.utils import Rules, function_setup
@@ -20,6 +16,8 @@ from litellm.utils import Rules, function_setup
 from scalix_callbacks.core.call import CURRENT_CALL, Call
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.proxy.repairs import callers_mistakes, refused_keys
+from tests.litellm_clients import close_clients
+from tests.proxy.raw_provider import json_reply, raw_provider
 
 HELLO = [{"role": "user", "content": "Hello"}]
 UNTRANSLATABLE = [{"role": "user", "content": [{"type": "image_url"}]}]
@@ -31,24 +29,13 @@ async def provider(statuses: dict[str, int]) -> AsyncIterator[tuple[str, list[st
     """Answers each path that ends so with that status, others with 500; its address, what it was asked."""
     asked: list[str] = []
 
-    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head.lower())
-        await reader.readexactly(int(length[1]) if length else 0)
-        path = head.split(b" ")[1].decode()
+    def reply(path: str) -> bytes:
         asked.append(path)
         status = next((status for end, status in statuses.items() if path.endswith(end)), 500)
-        said = json.dumps({"error": {"message": "no", "type": "x", "param": None, "code": None}}).encode()
-        writer.write(b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\nconnection: close\r\n" % status)
-        writer.write(b"content-length: %d\r\n\r\n%s" % (len(said), said))
-        await writer.drain()
-        writer.close()
+        return json_reply(status, {"error": {"message": "no", "type": "x", "param": None, "code": None}})
 
-    server = await start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
-    finally:
-        server.close()
+    async with raw_provider(reply) as address:
+        yield address, asked
 
 
 @pytest.fixture(autouse=True)
@@ -80,8 +67,7 @@ async def routed(model: str, address: str, *, before: str | None = None) -> Asyn
         yield router
     finally:
         router.discard()
-        await close_litellm_async_clients()
-        litellm.in_memory_llm_clients_cache.flush_cache()
+        await close_clients()
 
 
 async def ask(router: Router, endpoint: Endpoint, model: str = "m", **fields: Any) -> Exception:

@@ -1,7 +1,7 @@
 """Providers that answer with nothing, or with nonsense: no form of the API takes it for an answer."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, Self
@@ -326,12 +326,6 @@ async def test_a_chat_fails_with_what_its_provider_failed_with(
 
 
 # --- with LiteLLM's router -------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[DemoProviderServer]:
-    with DemoProviderServer() as server:
-        yield server
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import inspect
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litellm import exceptions as litellm_exceptions
 from litellm.llms.base_llm.chat.transformation import BaseLLMException
-from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 from litellm.proxy._types import ProxyErrorTypes, ProxyException
 from litellm.proxy.common_utils.proxy_rate_limit_error import ProxyRateLimitError
 from litellm.proxy.route_llm_request import ProxyMissingRequiredParamError, ProxyModelNotFoundError
@@ -30,6 +28,8 @@ from litellm.types import router as router_types
 
 from scalix_callbacks.core.errors import TABLE, ErrorCategory, GatewayError, render
 from scalix_callbacks.proxy.errors import ScalixProxyError, categorise, to_gateway_error
+from tests.litellm_clients import close_clients
+from tests.proxy.raw_provider import raw_provider
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Item.*using the `ReadOnly` qualifier:UserWarning"
@@ -168,7 +168,7 @@ def raw(status: int, body: str, headers: str = "") -> bytes:
     ).encode()
 
 
-HANG = b"HANG"
+HANG = None
 ANSWERS: dict[str, tuple[bytes, ErrorCategory]] = {
     "400": (answer(400), C.INVALID_REQUEST),
     "context-openai": (answer(400, "This model's maximum context length is 1"), C.CONTEXT_WINDOW_EXCEEDED),
@@ -208,32 +208,6 @@ PROVIDERS = {
 }
 
 
-@asynccontextmanager
-async def provider(reply: bytes) -> AsyncIterator[str]:
-    """A server that says `reply` to everything; its address."""
-    stopped = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", head.lower())
-            await reader.readexactly(int(length[1]) if length else 0)
-            if reply == HANG:
-                await stopped.wait()
-            else:
-                writer.write(reply)
-                await writer.drain()
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        stopped.set()
-        server.close()
-
-
 async def failure(name: str, address: str, *, timeout_s: float = 10, **request: Any) -> Exception:
     """What LiteLLM raises for a call of this provider."""
     model, path = PROVIDERS[name]
@@ -247,8 +221,7 @@ async def failure(name: str, address: str, *, timeout_s: float = 10, **request: 
             api_version="2024-10-21" if name == "azure" else None,
             **{"messages": [{"role": "user", "content": SECRETS[2]}], **request},
         )
-    await close_litellm_async_clients()
-    litellm.in_memory_llm_clients_cache.flush_cache()
+    await close_clients()
     return caught.value
 
 
@@ -257,8 +230,8 @@ async def test_what_a_provider_does_has_the_same_category_with_every_provider(na
     """The same failure reads the same, whichever provider's wire format it came in."""
     expected, actual, texts = {}, {}, []
     for case, (reply, category) in ANSWERS.items():
-        async with provider(reply) as address:
-            error = await failure(name, address, timeout_s=0.3 if reply == HANG else 10)
+        async with raw_provider(lambda path, said=reply: said) as address:
+            error = await failure(name, address, timeout_s=0.3 if reply is HANG else 10)
         expected[case], actual[case] = category, categorise(error)
         texts.append(json.dumps(render(to_gateway_error(error), "r")))
 
@@ -299,7 +272,7 @@ async def test_so_it_is_whichever_provider_it_was_for(name: str) -> None:
 
 async def test_the_providers_wait_is_passed_on() -> None:
     """The client learns when to come back, though the status is not the provider's 429."""
-    async with provider(answer(429, headers="retry-after: 7\r\n")) as address:
+    async with raw_provider(lambda path: answer(429, headers="retry-after: 7\r\n")) as address:
         told = to_gateway_error(await failure("openai", address))
 
     assert (C.PROVIDER_RATE_LIMITED, 503, 7.0) == (told.category, told.status, told.retry_after_s)
@@ -307,9 +280,9 @@ async def test_the_providers_wait_is_passed_on() -> None:
 
 async def test_the_field_a_provider_names_is_named() -> None:
     """Only when it is one of the API's own names."""
-    async with provider(answer(400, param="temperature")) as address:
+    async with raw_provider(lambda path: answer(400, param="temperature")) as address:
         known = to_gateway_error(await failure("openai", address))
-    async with provider(answer(400, param="canary-upstream-model")) as address:
+    async with raw_provider(lambda path: answer(400, param="canary-upstream-model")) as address:
         unknown = to_gateway_error(await failure("openai", address))
 
     assert ("temperature", None) == (known.param, unknown.param)

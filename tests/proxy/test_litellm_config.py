@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litellm.proxy.proxy_server import ProxyConfig
 
-from scalix_callbacks.proxy.litellm_config import CALLBACK, CUSTOM_AUTH, PackConfig, with_pack
+from scalix_callbacks.proxy.litellm_config import PackConfig, with_pack
 from scalix_callbacks.settings import DEFAULT_CONFIG
 from scalix_callbacks.settings import model_list as settings_model_list
+from scalix_callbacks.settings.model_list import CALLBACK, CUSTOM_AUTH
 
 MODEL = {
     "model_name": "gpt-4",

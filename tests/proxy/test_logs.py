@@ -15,10 +15,10 @@ from litellm._logging import (
     verbose_proxy_stdout_logger,
     verbose_router_logger,
 )
-from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 
 from scalix_callbacks.core.redact import Redactor
 from scalix_callbacks.proxy.logs import LITELLM_LOGGERS, WITHHELD, LineFormatter, SafeRecords, install
+from tests.litellm_clients import close_clients
 
 SECRET = "s3cret-value-of-the-operator"
 PROMPT = "PROMPT: my diary of last summer"
@@ -320,8 +320,7 @@ async def test_a_real_failing_call_leaves_no_word_of_it() -> None:
     with pytest.raises(litellm.InternalServerError):
         await router.acompletion(model="a", messages=[{"role": "user", "content": PROMPT}])
     router.discard()
-    await close_litellm_async_clients()
-    litellm.in_memory_llm_clients_cache.flush_cache()
+    await close_clients()
 
     shown = "".join(stream.getvalue() for stream in streams)
     assert "Error occurred while trying to do fallbacks - <str>" in shown

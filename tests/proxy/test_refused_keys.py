@@ -1,6 +1,6 @@
 """A provider that refuses the gateway's credentials is asked once, and then another model (spec E3)."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import product
 
 import pytest
@@ -16,12 +16,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 RETRIES = 2
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[DemoProviderServer]:
-    with DemoProviderServer() as server:
-        yield server
 
 
 @pytest.fixture(params=["its own handler", "OpenAI's SDK"])

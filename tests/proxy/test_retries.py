@@ -1,8 +1,5 @@
 """What LiteLLM's router does with each failure of a provider: tries again, or hands on at once (spec E3)."""
 
-import json
-import re
-from asyncio import StreamReader, StreamWriter, start_server
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,11 +7,12 @@ from typing import Any
 import litellm
 import pytest
 from litellm import Router
-from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 
 from scalix_callbacks.core.errors import ErrorCategory
 from scalix_callbacks.proxy.errors import categorise
 from scalix_callbacks.proxy.repairs import garbage, refused_keys
+from tests.litellm_clients import close_clients
+from tests.proxy.raw_provider import json_reply, raw_provider
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Item.*using the `ReadOnly` qualifier:UserWarning"
@@ -65,27 +63,13 @@ async def providers(status: int, body: Any) -> AsyncIterator[tuple[str, list[str
     """`/failing` answers with this, `/well` well; their address, and which was asked, in order."""
     asked: list[str] = []
 
-    async def serve(reader: StreamReader, writer: StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head.lower())
-        await reader.readexactly(int(length[1]) if length else 0)
-        is_well = b" /well/" in head
+    def reply(path: str) -> bytes:
+        is_well = path.startswith("/well/")
         asked.append("well" if is_well else "failing")
-        told = ANSWER if is_well else body
-        said = (told if isinstance(told, str) else json.dumps(told)).encode()
-        writer.write(
-            b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            % (200 if is_well else status)
-            + b"content-length: %d\r\n\r\n%s" % (len(said), said)
-        )
-        await writer.drain()
-        writer.close()
+        return json_reply(200, ANSWER) if is_well else json_reply(status, body)
 
-    server = await start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
-    finally:
-        server.close()
+    async with raw_provider(reply) as address:
+        yield address, asked
 
 
 @pytest.fixture(autouse=True)
@@ -134,8 +118,7 @@ async def tried(
         except Exception as error:  # whatever LiteLLM makes of it is what is asked here
             raised = error
         router.discard()
-        await close_litellm_async_clients()
-        litellm.in_memory_llm_clients_cache.flush_cache()
+        await close_clients()
         return asked, raised
 
 
@@ -211,8 +194,7 @@ async def test_garbage_once_rests_no_deployment(is_mended: bool, monkeypatch: py
             await router.acompletion(model="m", messages=[{"role": "user", "content": "x"}])
         resting = await router.cooldown_cache.async_get_active_cooldowns(["m"], None)
         router.discard()
-        await close_litellm_async_clients()
-        litellm.in_memory_llm_clients_cache.flush_cache()
+        await close_clients()
 
     assert ([] if is_mended else ["m"]) == [name for name, _ in resting]
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix_callbacks.settings.environment import DEMO_MASTER_KEY, SETTINGS, read_environment, with_env_files
+from scalix_callbacks.settings.environment import DEMO_MASTER_KEY, read_environment, with_env_files
 from scalix_callbacks.settings.errors import SettingsError
+from scalix_callbacks.settings.variables import SETTINGS
 
 KEY = "sk-0123456789abcdef"
 WEAK = (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from scalix_callbacks.settings.environment import SETTINGS, Setting
+from scalix_callbacks.settings.variables import SETTINGS, Setting
 
 EXAMPLE = Path(__file__).parents[2] / "scalix_config.env.example"
 HEADER = (

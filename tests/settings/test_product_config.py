@@ -11,13 +11,13 @@ import litellm
 import pytest
 import yaml
 from litellm import Router
-from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 from litellm.proxy._types import ConfigGeneralSettings
 from litellm.types.router import LiteLLM_Params, RetryPolicy
 
 from scalix_callbacks.core.tiers import DEFAULT_TIERS
 from scalix_callbacks.settings import DEFAULT_CONFIG, load
-from scalix_callbacks.settings.environment import SETTINGS
+from scalix_callbacks.settings.variables import SETTINGS
+from tests.litellm_clients import close_clients
 
 CONFIG: dict[str, Any] = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))
 MAX_PROVIDER_CALLS = 6
@@ -195,8 +195,7 @@ async def calls(model: str, status: int, *, embeds: bool = False, **request: Any
                     model=model, messages=[{"role": "user", "content": "x"}], metadata={}, **request
                 )
         router.discard()
-        await close_litellm_async_clients()
-        litellm.in_memory_llm_clients_cache.flush_cache()
+        await close_clients()
         return asked
 
 

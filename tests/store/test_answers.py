@@ -1,7 +1,5 @@
 """Cached answers in a real Redis, and in a cluster: found again, bounded, and forgotten."""
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
 
 from scalix_callbacks.store import keys
@@ -9,36 +7,12 @@ from scalix_callbacks.store.answers import Answers, ForgetsAnswers, Kept
 from scalix_callbacks.store.connection import Client, connect
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.sealing import Sealer
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
+from tests.clock import Clock
 
 PATIENCE_S = 5.0
 NOON = 1_900_000_000.0
 VALUE = {"timestamp": NOON, "response": '{"choices": ["the words of the answer"]}'}
 PLENTY = 64_000_000
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = NOON
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture(scope="session")
-def cluster_node() -> Iterator[RedisServer]:
-    with running_redis(is_cluster=True) as server:
-        yield server
-
-
-@pytest.fixture(params=["redis_server", "cluster_node"])
-async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
-    server: RedisServer = request.getfixturevalue(request.param)
-    server.client.flushall()
-    found = connect(server.url)
-    yield found
-    await found.aclose()
-    assert [] == left_behind(server.client)
 
 
 def answers(client: Client, clock: Clock, max_bytes: int = PLENTY, secret: str = "s" * 20) -> Answers:
@@ -47,7 +21,7 @@ def answers(client: Client, clock: Clock, max_bytes: int = PLENTY, secret: str =
 
 async def test_an_answer_is_found_again(client: Client) -> None:
     """As it was, with who made it and when; nothing of it can be read in Redis."""
-    store = answers(client, Clock())
+    store = answers(client, Clock(NOON))
     assert await store.keep("own:ada", "ada", "r", VALUE, "free-a", 60)
     found = await store.find("own:ada", "r")
     held = b"".join((await client.hgetall(keys.answers_key("own:ada"))).values())
@@ -58,9 +32,9 @@ async def test_an_answer_is_found_again(client: Client) -> None:
 
 async def test_what_is_anothers_is_not_found(client: Client) -> None:
     """Another scope, another question, another operator's key: a miss."""
-    store = answers(client, Clock())
+    store = answers(client, Clock(NOON))
     await store.keep("own:ada", "ada", "r", VALUE, None, 60)
-    rotated = answers(client, Clock(), secret="t" * 20)
+    rotated = answers(client, Clock(NOON), secret="t" * 20)
 
     assert await store.find("own:bob", "r") is None
     assert await store.find("own:ada", "q") is None
@@ -69,7 +43,7 @@ async def test_what_is_anothers_is_not_found(client: Client) -> None:
 
 async def test_an_answer_that_was_moved_is_not_read(client: Client) -> None:
     """Whoever can write into Redis cannot give a user another's answer."""
-    store = answers(client, Clock())
+    store = answers(client, Clock(NOON))
     await store.keep("own:ada", "ada", "r", VALUE, None, 60)
     await store.keep("own:bob", "bob", "r", VALUE, None, 60)
     ((mine, sealed),) = [
@@ -85,7 +59,7 @@ async def test_an_answer_that_was_moved_is_not_read(client: Client) -> None:
 
 async def test_an_answer_ends(client: Client) -> None:
     """After its own time, after an hour at most, and sooner for who wants it younger."""
-    clock = Clock()
+    clock = Clock(NOON)
     store = answers(client, clock)
     await store.keep("own:ada", "ada", "short", VALUE, None, 60)
     await store.keep("own:ada", "ada", "long", VALUE, None, 99_999)
@@ -105,7 +79,7 @@ async def test_an_answer_ends(client: Client) -> None:
 
 async def test_all_answers_have_a_bound(client: Client) -> None:
     """What ends first makes room; the sum is what lies there, to the byte."""
-    clock = Clock()
+    clock = Clock(NOON)
     store = answers(client, clock, max_bytes=64 * 3_000)
     for number in range(20):
         clock.now_s += 1
@@ -122,7 +96,7 @@ async def test_all_answers_have_a_bound(client: Client) -> None:
 async def test_there_are_only_so_many_answers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """However small they are; one kept again is one."""
     monkeypatch.setattr("scalix_callbacks.store.answers.MAX_ANSWERS", 3)
-    store = answers(client, Clock())
+    store = answers(client, Clock(NOON))
     for number in (0, 1, 2, 2, 2, 3):
         await store.keep("own:ada", "ada", f"r{number}", "x", None, 60 + number)
 
@@ -133,7 +107,7 @@ async def test_there_are_only_so_many_answers(client: Client, monkeypatch: pytes
 
 async def test_what_has_ended_makes_room_first(client: Client) -> None:
     """It is no longer counted."""
-    clock = Clock()
+    clock = Clock(NOON)
     store = answers(client, clock, max_bytes=64 * 3_000)
     await store.keep("own:ada", "ada", "old", "x" * 2_000, None, 1)
     clock.now_s += 2
@@ -144,16 +118,16 @@ async def test_what_has_ended_makes_room_first(client: Client) -> None:
 
 async def test_a_long_answer_is_not_kept(client: Client) -> None:
     """Neither longer than one may be, nor than all may be."""
-    store = answers(client, Clock())
+    store = answers(client, Clock(NOON))
 
     assert not await store.keep("own:ada", "ada", "r", "x" * 256_000, None, 60)
-    assert not await answers(client, Clock(), 64 * 100).keep("own:ada", "ada", "r", "x" * 200, None, 60)
+    assert not await answers(client, Clock(NOON), 64 * 100).keep("own:ada", "ada", "r", "x" * 200, None, 60)
     assert 0 == await client.exists(*keys.answers_keys("own:ada"))
 
 
 async def test_an_account_is_forgotten_with_all_it_asked(client: Client) -> None:
     """In its own scope and in those it shared; what others asked stays, also in the same shard."""
-    store = answers(client, Clock())
+    store = answers(client, Clock(NOON))
     for author in ("ada", "bob"):
         await store.keep(f"own:{author}", author, "r", VALUE, None, 60)
         await store.keep("tier:free", author, f"r-{author}", VALUE, None, 60)
@@ -175,7 +149,7 @@ async def test_an_account_is_forgotten_with_all_it_asked(client: Client) -> None
 async def test_without_redis_the_store_is_lost() -> None:
     """Which callers take for a miss."""
     gone = connect("unix:///nowhere/redis.sock")
-    store = answers(gone, Clock())
+    store = answers(gone, Clock(NOON))
 
     with pytest.raises(StoreLost):
         await store.find("own:ada", "r")

@@ -16,8 +16,8 @@ from scalix_callbacks.store import keys, lua
 from scalix_callbacks.store.connection import TIMEOUT_S, connect
 from scalix_callbacks.store.errors import ShardsDiffer, StoreLost
 from scalix_callbacks.store.limiter import LEASE_S, RedisLimiter, _End
-from tests.contract.redis_server import RedisServer
 from tests.contract.world import NOON, PATIENCE_S, REQUESTS_1H, TOKENS_1D, abandoned
+from tests.redis_server import RedisServer
 
 ASK = Ask("a", "ada", (REQUESTS_1H, TOKENS_1D), 100, 0, None, {"call_id": "a"})
 

@@ -1,15 +1,13 @@
 """What is known of models is one, however many workers tell of them."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
 from scalix_callbacks.core.model_health import Seen
 from scalix_callbacks.store import keys
-from scalix_callbacks.store.connection import connect
+from scalix_callbacks.store.connection import Client
 from scalix_callbacks.store.model_health import MAX_MODELS, RedisModelHealth
-from tests.contract.redis_server import RedisServer, running_redis
 
 OK = Seen(ok=1, wholes=1, whole_s=2.0)
 
@@ -58,16 +56,8 @@ async def test_what_another_version_wrote_is_replaced(redis) -> None:
     assert ["a"] == list(heard)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[RedisServer]:
-    with running_redis(is_cluster=True) as server:
-        yield server
-
-
-async def test_it_works_on_a_cluster(cluster: RedisServer) -> None:
+async def test_it_works_on_a_cluster(cluster_client: Client) -> None:
     """Its script touches one slot."""
-    client = connect(cluster.url)
-    _, told = await RedisModelHealth(client).share({"a": OK})
-    await client.aclose()
+    _, told = await RedisModelHealth(cluster_client).share({"a": OK})
 
     assert ["a"] == list(told)

@@ -1,14 +1,13 @@
 """What workers saw of flags is summed up by the minute, and gone some minutes later."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from scalix_callbacks.core.rollout_evidence import Minute
-from scalix_callbacks.store.connection import connect
+from scalix_callbacks.store.connection import Client, connect
 from scalix_callbacks.store.rollout_evidence import RedisRolloutEvidence
-from tests.contract.redis_server import RedisServer, running_redis
 from tests.rollout_world import MemoryEvidence
 
 SEEN = Minute(calls=3, errors=1, slow=1, buckets={3: 1, 10: 1})
@@ -50,18 +49,10 @@ async def test_every_minute_is_forgotten(redis: Any) -> None:
     assert 890 < await redis.ttl("scalix:{rollout}:a:1:60:100") <= 900
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[RedisServer]:
-    with running_redis(is_cluster=True) as server:
-        yield server
-
-
-async def test_it_works_on_a_cluster(cluster: RedisServer) -> None:
+async def test_it_works_on_a_cluster(cluster_client: Client) -> None:
     """All its keys are in one slot."""
-    client = connect(cluster.url)
-    evidence = RedisRolloutEvidence(client, minute_s=60, minutes=10, timeout_s=5)
+    evidence = RedisRolloutEvidence(cluster_client, minute_s=60, minutes=10, timeout_s=5)
     await evidence.add({("a", 1, 100): SEEN, ("b", 2, 99): SEEN})
     told = await evidence.read({"a": 1, "b": 2}, 100, 2)
-    await client.aclose()
 
     assert {"a": [SEEN, Minute()], "b": [Minute(), SEEN]} == told

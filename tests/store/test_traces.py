@@ -1,6 +1,5 @@
 """Traces in a real Redis, and in a cluster: found by their ids, bounded, forgotten with their user."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -9,40 +8,16 @@ from scalix_callbacks.store import keys, traces
 from scalix_callbacks.store.connection import Client, connect
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.traces import Entry, ForgetsTraces, Traces
-from tests.contract.redis_server import RedisServer, left_behind, running_redis
+from tests.clock import Clock
 
 PATIENCE_S = 5.0
 NOON = 1_900_000_000.0
 PLENTY = 64_000_000
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = NOON
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture(scope="module")
-def cluster_node() -> Iterator[RedisServer]:
-    with running_redis(is_cluster=True) as server:
-        yield server
-
-
-@pytest.fixture(params=["redis_server", "cluster_node"])
-async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
-    server: RedisServer = request.getfixturevalue(request.param)
-    server.client.flushall()
-    found = connect(server.url)
-    yield found
-    await found.aclose()
-    assert [] == left_behind(server.client)
-
-
 def store(client: Client, clock: Clock | None = None, max_bytes: int = PLENTY, first: int = 0) -> Traces:
     return Traces(
-        client, max_bytes=max_bytes, first_shard=first, timeout_s=PATIENCE_S, now_s=clock or Clock()
+        client, max_bytes=max_bytes, first_shard=first, timeout_s=PATIENCE_S, now_s=clock or Clock(NOON)
     )
 
 
@@ -80,7 +55,7 @@ async def test_an_id_a_client_chose_opens_and_overwrites_nothing(client: Client)
 
 async def test_a_trace_ends_after_a_day(client: Client) -> None:
     """The oldest go as others come; Redis itself ends what nobody adds to."""
-    clock = Clock()
+    clock = Clock(NOON)
     kept = store(client, clock)
     await kept.keep([entry("old")])
     for _ in range(keys.SHARDS - 1):
@@ -96,7 +71,7 @@ async def test_a_trace_ends_after_a_day(client: Client) -> None:
 async def test_there_are_never_more_than_allowed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """In number: the oldest make room."""
     monkeypatch.setattr(traces, "MAX_TRACES", 2)
-    clock = Clock()
+    clock = Clock(NOON)
     for name in ("a", "b", "c"):
         await store(client, clock).keep([entry(name)])
         clock.now_s += 1
@@ -108,7 +83,7 @@ async def test_there_are_never_more_than_allowed(client: Client, monkeypatch: py
 
 async def test_they_never_take_more_than_allowed(client: Client) -> None:
     """In bytes, told by what really lies there; one that does not fit at all leaves nothing behind."""
-    clock = Clock()
+    clock = Clock(NOON)
     room = keys.SHARDS * 1_000
     for name in "abcdef":
         await store(client, clock, room).keep([entry(name, text="x" * 300)])

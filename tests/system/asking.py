@@ -51,6 +51,16 @@ def records(gateway: GatewayProcess, name: str) -> list[dict[str, Any]]:
     return page["records"]
 
 
+def only_record(gateway: GatewayProcess, name: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = wait_until(lambda: records(gateway, name))
+    assert 1 == len(found)
+    return found[0]
+
+
 def standing(gateway: GatewayProcess, key: str) -> dict[str, Any]:
     with gateway.client(key) as client:
         return client.get("/v1/user").json()["usage"]
+
+
+def health(gateway: GatewayProcess) -> dict[str, Any]:
+    return dict(httpx.get(f"{gateway.url}/v1/health", timeout=10).json())

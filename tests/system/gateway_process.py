@@ -125,11 +125,15 @@ class GatewayProcess:
 
 def admin(gateway: GatewayProcess, *arguments: str) -> str:
     """What the operator's tool prints for a gateway that runs."""
-    done = subprocess.run(
+    done = run_admin(gateway, *arguments)
+    assert 0 == done.returncode, done.stderr
+    return done.stdout
+
+
+def run_admin(gateway: GatewayProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, ROOT / "scripts" / "scalix_admin.py", "--data-dir", gateway.data_dir, *arguments],
         env=gateway.environment,
         capture_output=True,
         text=True,
     )
-    assert 0 == done.returncode, done.stderr
-    return done.stdout

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import threading
 import uuid
 from pathlib import Path
@@ -13,7 +11,14 @@ import httpx
 
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
 from tests.system.asking import CHAT, MODEL, ask, quiet, records
-from tests.system.gateway_process import ROOT, UPSTREAM_KEY, GatewayProcess, admin, wait_until, write_config
+from tests.system.gateway_process import (
+    UPSTREAM_KEY,
+    GatewayProcess,
+    admin,
+    run_admin,
+    wait_until,
+    write_config,
+)
 
 ENOUGH, AT_MOST = 10, 80
 """Calls before the backup, and calls in all: a pro user has 100 an hour."""
@@ -21,12 +26,7 @@ ENOUGH, AT_MOST = 10, 80
 
 def refused(gateway: GatewayProcess, *arguments: str) -> str:
     """The sentence of a command that does nothing."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "scalix_admin.py", "--data-dir", gateway.data_dir, *arguments],
-        env=gateway.environment,
-        capture_output=True,
-        text=True,
-    )
+    done = run_admin(gateway, *arguments)
     assert 1 == done.returncode, done.stdout
     return done.stderr
 

@@ -4,20 +4,13 @@ import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
-from tests.system.asking import CHAT, MODEL, ask, records, standing, user
+from tests.system.asking import CHAT, MODEL, ask, only_record, standing, user
 from tests.system.gateway_process import UPSTREAM_KEY, GatewayProcess, wait_until, write_config
-
-
-def only_record(gateway: GatewayProcess, name: str) -> dict[str, Any]:
-    found: list[dict[str, Any]] = wait_until(lambda: records(gateway, name))
-    assert 1 == len(found)
-    return found[0]
 
 
 @pytest.mark.parametrize("chunks", [0, 1, 2, 7])

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
-from tests.system.asking import CHAT, ask, at_once, quiet, records
-from tests.system.gateway_process import UPSTREAM_KEY, GatewayProcess, wait_until, write_config
+from tests.system.asking import CHAT, ask, at_once, only_record, quiet, records
+from tests.system.gateway_process import UPSTREAM_KEY, GatewayProcess, write_config
 
 PRICES = [
     {"model": "gpt-4", "input_usd_per_1k": 0.03, "output_usd_per_1k": "0.03"},
@@ -121,7 +121,7 @@ def test_what_is_cut_is_charged_for_what_was_received(priced: GatewayProcess) ->
             range(3), (line for line in answer.iter_lines() if '"content":"' in line), strict=False
         ):
             assert line
-    record: dict[str, Any] = _only(priced, "cut")
+    record: dict[str, Any] = only_record(priced, "cut")
     prompt, completion = record["prompt_tokens"], record["completion_tokens"]
 
     assert "aborted" == record["outcome"]
@@ -146,9 +146,3 @@ def test_a_model_without_a_price_is_no_way_around_a_budget(priced: GatewayProces
     assert (200, None) == (answered.status_code, answered.json()["scalix"]["cost_usd"])
     assert (None, None) == (record["price_usd"], record["provider_cost_usd"])
     assert [] == records(priced, "limited")
-
-
-def _only(gateway: GatewayProcess, name: str) -> dict[str, Any]:
-    found: list[dict[str, Any]] = wait_until(lambda: records(gateway, name))
-    assert 1 == len(found)
-    return found[0]

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
-from tests.system.asking import CHAT, ask, quiet, standing, user
+from tests.system.asking import CHAT, ask, health, quiet, standing, user
 from tests.system.gateway_process import UPSTREAM_KEY, GatewayProcess, wait_until, write_config
 from tests.system.small_disk import SmallDisk, full
 
@@ -77,10 +77,6 @@ def gateway(provider: DemoProviderServer, tmp_path: Path) -> Iterator[GatewayPro
     )
     yield process
     assert 0 == process.stop()
-
-
-def health(gateway: GatewayProcess) -> dict[str, Any]:
-    return dict(httpx.get(f"{gateway.url}/v1/health", timeout=10).json())
 
 
 @pytest.mark.timeout(300)

@@ -7,12 +7,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
-
-import httpx
 
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
-from tests.system.asking import CHAT, ask, quiet, records, standing, user
+from tests.system.asking import CHAT, ask, health, quiet, records, standing, user
 from tests.system.gateway_process import GatewayProcess, wait_until
 
 
@@ -29,10 +26,6 @@ def hung_redis(gateway: GatewayProcess) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-def health(gateway: GatewayProcess) -> dict[str, Any]:
-    return dict(httpx.get(f"{gateway.url}/v1/health", timeout=10).json())
 
 
 def test_pro_goes_on_while_redis_hangs(limited: GatewayProcess) -> None:

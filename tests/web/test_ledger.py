@@ -17,6 +17,7 @@ from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.web.ledger import ledger_page, outbox_state
 from tests.databases import make_tables
 from tests.records import NOON, call_record
+from tests.web.used import break_database
 
 RECORD = call_record(
     model_requested="free-flash", model_used=None, provider=None, prompt_tokens=None, completion_tokens=None
@@ -39,12 +40,6 @@ def records(tmp_path: Path) -> Iterator[UsageRecords]:
     records.insert([(record(number), False) for number in range(5)])
     yield records
     engine.dispose()
-
-
-def break_database(folder: Path) -> None:
-    """From now on every query fails, as after an accident with its file."""
-    for part in folder.glob("scalix.db*"):
-        part.write_bytes(b"no database" * 1_000)
 
 
 async def ask(app: ASGIApp, query: str = "") -> httpx.Response:

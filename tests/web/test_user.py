@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
 
-from scalix_callbacks.core.call import CALL_IN_SCOPE, Call
 from scalix_callbacks.core.caller import OPERATOR, Caller, Role
 from scalix_callbacks.core.errors import GatewayError
 from scalix_callbacks.core.limits import Counter, Standing
 from scalix_callbacks.core.tiers import DAY_S, DEFAULT_TIERS, HOUR_S, Feature, LimitOverride, Unit
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.web.user import user_page
+from tests.web.used import get
 
 NOON_S = 1_896_091_200.0
 """2030-01-31T12:00:00Z"""
@@ -40,14 +38,7 @@ class Store:
 
 async def read(store: Store, caller: Caller) -> Any:
     page = user_page(DEFAULT_TIERS, store, lambda caller: {"liteLLM": caller.id == "ada"})
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await page({**scope, CALL_IN_SCOPE: Call("r1", caller=caller)}, receive, send)
-
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
-        answer = await client.get("/v1/user")
-    assert (200, "no-store") == (answer.status_code, answer.headers["cache-control"])
-    return answer.json()
+    return (await get(page, caller=caller)).json()
 
 
 def user(tier: str) -> Caller:

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Iterable
 
 from scalix_callbacks.cli.admin.office import Answer, Office, Refused
+from scalix_callbacks.core.budget import BUDGET_WINDOW_S
 from scalix_callbacks.core.tiers import DAY_S, TierTable
 from scalix_callbacks.drain import Drainer
 from scalix_callbacks.ledger.accounts import MAX_PAGE, Accounts
@@ -15,8 +16,6 @@ from scalix_callbacks.store.counters import TIMEOUT_S, RedisCounters
 from scalix_callbacks.store.errors import StoreLost
 from scalix_callbacks.store.outbox import OutboxEntry, RedisOutbox
 
-BUDGET_WINDOW_S = 30 * DAY_S
-"""In which what is spent is counted without any limit."""
 DRAINED_WITHIN_S = 60.0
 
 

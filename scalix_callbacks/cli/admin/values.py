@@ -2,11 +2,12 @@
 
 import argparse
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from scalix_callbacks.core.bills import parse_month
 from scalix_callbacks.core.durations import parse_duration
+from scalix_callbacks.core.moments import read_moment
 from scalix_callbacks.core.tiers import LimitOverride, Unit
 from scalix_callbacks.ledger.accounts import MAX_PAGE
 from scalix_callbacks.ledger.usage_sums import Group
@@ -20,9 +21,8 @@ def moment(text: str) -> datetime | timedelta:
     except ValueError:
         pass
     try:
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+        return read_moment(text)
+    except ValueError:
         raise argparse.ArgumentTypeError(
             "must be a date (2030-01-31), a time (2030-01-31T18:00Z) or a duration (30d, 1mo)"
         ) from None

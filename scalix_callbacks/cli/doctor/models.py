@@ -4,11 +4,9 @@ from collections.abc import Iterator
 
 from scalix_callbacks.cli.doctor.finding import Finding, broken, ok, unknown, warning
 from scalix_callbacks.cli.doctor.subject import Subject
+from scalix_callbacks.cli.limit_words import limits_text
 from scalix_callbacks.core.catalogue import Catalogue, ChainKind, Model
-from scalix_callbacks.core.tiers import DAY_S, HOUR_S, Limit, Tier, Unit
-
-_NANO = 10**9
-_WINDOWS = {HOUR_S: "hour", DAY_S: "day"}
+from scalix_callbacks.core.tiers import Tier
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
@@ -80,8 +78,7 @@ def of_tier(tier: Tier, catalogue: Catalogue) -> Finding:
     """A tier in short."""
     permitted = [model for model in catalogue.models if tier.permits(model.name)]
     ready = sum(model.is_ready for model in permitted)
-    limits = ", ".join(map(_limit, tier.limits)) or "no limits"
-    found = f"{limits}; {ready} of {len(permitted)} models have credentials."
+    found = f"{limits_text(tier)}; {ready} of {len(permitted)} models have credentials."
     if ready:
         return ok(f"tier {tier.name}", found)
     return warning(f"tier {tier.name}", found, "Set a key for one of its models, or give the tier others.")
@@ -93,11 +90,3 @@ def _shown(model: Model) -> str:
         return model.name
     ready = sum(deployment.is_ready for deployment in model.deployments)
     return f"{model.name} (by {ready} of {len(model.deployments)}, the others lack {', '.join(lacking)})"
-
-
-def _limit(limit: Limit) -> str:
-    window = _WINDOWS.get(limit.window_s, f"{limit.window_s:,} s")
-    shadow = " (shadow)" if limit.is_shadow else ""
-    if limit.unit is Unit.USD:
-        return f"{limit.amount / _NANO:,.2f} USD/{window}{shadow}"
-    return f"{limit.amount:,} {limit.unit}/{window}{shadow}"

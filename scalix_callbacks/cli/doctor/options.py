@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scalix_callbacks.cli.one_line_parser import OneLineParser
+from scalix_callbacks.cli.one_line_parser import OneLineParser, filled, filled_path
 
 PROGRAM = "debug_litellm.py"
 LOCK = Path(__file__).parents[3] / "requirements.lock"
@@ -40,15 +40,15 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--config", type=_path, metavar="FILE", help="the YAML; default: litellm_proxy_config.yaml"
+        "--config", type=filled_path, metavar="FILE", help="the YAML; default: litellm_proxy_config.yaml"
     )
     parser.add_argument(
-        "--env-file", type=_path, metavar="FILE", help="default: scalix_config.env, then .env"
+        "--env-file", type=filled_path, metavar="FILE", help="default: scalix_config.env, then .env"
     )
-    parser.add_argument("--data-dir", type=_filled, metavar="DIR", help="default: SCALIX_DATA_DIR or .scalix")
+    parser.add_argument("--data-dir", type=filled, metavar="DIR", help="default: SCALIX_DATA_DIR or .scalix")
     parser.add_argument(
         "--lock",
-        type=_path,
+        type=filled_path,
         metavar="FILE",
         default=LOCK,
         help="versions to compare with; default: requirements.lock",
@@ -58,13 +58,3 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
-
-
-def _filled(text: str) -> str:
-    if not text.strip() or "\0" in text:
-        raise argparse.ArgumentTypeError("needs a value")
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(_filled(text))

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-MIN_CHARS, MAX_CHARS = 2, 60
+MIN_CHARS = 2
 MAX_PARTS = 12
 
 _IDENTIFIER = re.compile(r"[^\W\d]\w{1,59}")

@@ -1,19 +1,14 @@
--- forget: take out of a shard's cache all that one account asked for.
+-- forget: take out of a shelf all that is one account's.
 --
--- KEYS[1]  hash: field -> sealed answer; "bytes" -> what all of them take
--- KEYS[2]  sorted set: field -> when its answer ends, ms
--- KEYS[3]  hash: field -> whose call it answered
--- ARGV[1]  author
+-- KEYS     the shelf's; see there
+-- ARGV[1]  whose: one word, not "-"
 --
--- Returns how many answers were taken out. Others' stay as they are.
-local bytes, count = tonumber(redis.call('HGET', KEYS[1], 'bytes') or '0'), 0
-local authors = redis.call('HGETALL', KEYS[3])
-for i = 1, #authors, 2 do
-  if authors[i + 1] == ARGV[1] then
-    bytes = bytes - redis.call('HSTRLEN', KEYS[1], authors[i])
-    redis.call('HDEL', KEYS[1], authors[i])
-    redis.call('HDEL', KEYS[3], authors[i])
-    redis.call('ZREM', KEYS[2], authors[i])
+-- Returns how many things were taken out. Others' stay as they are.
+local count, own = 0, ARGV[1] .. ' '
+local words = redis.call('HGETALL', KEYS[3])
+for i = 1, #words, 2 do
+  if string.sub(words[i + 1] .. ' ', 1, #own) == own then
+    drop(words[i])
     count = count + 1
   end
 end

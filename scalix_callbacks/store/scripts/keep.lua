@@ -1,8 +1,6 @@
 -- keep: put an answer into a shard's cache; those that end first make room for it.
 --
--- KEYS[1]  hash: field -> sealed answer; "bytes" -> what all of them take
--- KEYS[2]  sorted set: field -> when its answer ends, ms
--- KEYS[3]  hash: field -> whose call it answered
+-- KEYS     the shelf's; see there
 -- ARGV[1]  field
 -- ARGV[2]  author
 -- ARGV[3]  sealed answer
@@ -16,15 +14,6 @@
 -- Holds to: never more bytes and never more answers than allowed; every key ends with its last answer.
 local now, life, room, most = clock_ms(ARGV[7]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local size = string.len(ARGV[3])
-if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('DEL', KEYS[1], KEYS[3]) end
-local bytes = tonumber(redis.call('HGET', KEYS[1], 'bytes') or '0')
-
-local function drop(field)
-  bytes = bytes - redis.call('HSTRLEN', KEYS[1], field)
-  redis.call('HDEL', KEYS[1], field)
-  redis.call('HDEL', KEYS[3], field)
-  redis.call('ZREM', KEYS[2], field)
-end
 
 drop(ARGV[1])
 for _, field in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', whole(now))) do drop(field) end

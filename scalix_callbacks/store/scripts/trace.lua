@@ -1,27 +1,16 @@
 -- trace: put traces into a shard; those that are oldest make room for them.
 --
--- KEYS[1]  hash: id -> trace; "bytes" -> what all of them take
--- KEYS[2]  sorted set: id -> when its trace ends, ms
--- KEYS[3]  hash: id -> names it is also found by: "user call client", each a digest or "-"
+-- KEYS     the shelf's; see there
 -- ARGV[1]  how long they live, ms
 -- ARGV[2]  bytes that all may take
 -- ARGV[3]  traces that there may be
 -- ARGV[4]  now, ms; empty: Redis' own clock
--- ARGV[5..]  id, names, trace; of each
+-- ARGV[5..]  id, words "user call client" (each a digest or "-"), trace; of each
 --
 -- Returns how many traces there are.
 --
 -- Holds to: never more bytes and never more traces than allowed; every key ends with its last trace.
 local now, life, room, most = clock_ms(ARGV[4]), tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('DEL', KEYS[1], KEYS[3]) end
-local bytes = tonumber(redis.call('HGET', KEYS[1], 'bytes') or '0')
-
-local function drop(id)
-  bytes = bytes - redis.call('HSTRLEN', KEYS[1], id)
-  redis.call('HDEL', KEYS[1], id)
-  redis.call('HDEL', KEYS[3], id)
-  redis.call('ZREM', KEYS[2], id)
-end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', whole(now), 'LIMIT', 0, 100)) do drop(id) end
 for i = 5, #ARGV, 3 do

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.core.figures import figures_of
-from scalix_callbacks.core.limits import Counter, Standing, counters_of
+from scalix_callbacks.core.limits import Standing, counters_of
 from scalix_callbacks.core.scalix_object import limit_object
 from scalix_callbacks.core.tiers import TierTable
 from scalix_callbacks.core.usage_sums import row_object, sums_object
@@ -16,8 +16,10 @@ from scalix_callbacks.ledger.errors import DatabaseError
 from scalix_callbacks.ledger.identity import FALLBACK_TIER, Account, ApiKey
 from scalix_callbacks.ledger.usage_sums import Group, Span
 from scalix_callbacks.store.errors import StoreLost
+from scalix_callbacks.web.own_routes import unavailable
 from scalix_callbacks.web.page.overview import ReadsSums
-from scalix_callbacks.web.query import unavailable
+from scalix_callbacks.web.traces import FindsTraces
+from scalix_callbacks.web.user import ReadsStandings
 
 CALLS = 50
 KEYS = 50
@@ -39,20 +41,6 @@ class ReadsRecords(Protocol):
     def latest(
         self, user_id: str | None = None, request_id: str | None = None, *, limit: int
     ) -> list[dict[str, Any]]: ...
-
-
-class ReadsStandings(Protocol):
-    """Where an account's counters stand, and the store's clock (Unix time). Raises StoreLost."""
-
-    async def standings(
-        self, account_id: str, counters: Sequence[Counter]
-    ) -> tuple[Sequence[Standing], float]: ...
-
-
-class FindsTraces(Protocol):
-    """`Traces`. Raises StoreLost."""
-
-    async def find(self, id: str) -> list[dict[str, Any]]: ...
 
 
 def _limits(standings: Sequence[Standing], now_s: float) -> list[dict[str, Any]]:
@@ -80,7 +68,7 @@ class Details:
         *,
         now: Callable[[], datetime],
         in_thread: Callable[..., Awaitable[Any]],
-        traces: FindsTraces | None = None,
+        traces: FindsTraces | None,
     ) -> None:
         self._traces = traces
         self._accounts = accounts

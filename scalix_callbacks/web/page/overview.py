@@ -17,6 +17,7 @@ from scalix_callbacks.core.usage_sums import Sums, row_object, sums_object
 from scalix_callbacks.ledger import told
 from scalix_callbacks.ledger.usage_sums import Group, Row, Span
 from scalix_callbacks.web.health import Health
+from scalix_callbacks.web.ledger import CountsWaiting
 from scalix_callbacks.web.page.live import live_figures
 from scalix_callbacks.web.page.sections import Section
 
@@ -39,14 +40,6 @@ class ReadsRecent(Protocol):
     """`RecentCalls`. Raises DatabaseError."""
 
     def read(self, since: datetime, limit: int) -> list[RecentCall]: ...
-
-
-class CountsWaiting(Protocol):
-    """The limiter. Raises StoreLost."""
-
-    async def pending(self) -> int: ...
-
-    async def reservations_held(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from scalix_callbacks.core.claims import Claims, read_claims
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
 from scalix_callbacks.core.moments import iso_of
 from scalix_callbacks.core.places import Network, client_address, is_trusted, network_of
-from scalix_callbacks.web.keys import ReadsBody
+from scalix_callbacks.web.own_routes import ReadsBody
 from scalix_callbacks.web.page.details import Details
 from scalix_callbacks.web.page.files import SECURITY_HEADERS, STATIC, Files
 from scalix_callbacks.web.page.overview import Overview
@@ -54,7 +54,7 @@ class StatusPage:
         overview: Overview,
         details: Details,
         read_body: ReadsBody,
-        trusted: Sequence[Network] = (),
+        trusted: Sequence[Network],
     ) -> None:
         self._callers = callers
         self._sessions = sessions

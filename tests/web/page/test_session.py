@@ -11,22 +11,15 @@ from scalix_callbacks.web.page.session import (
     Tries,
     cookie,
 )
+from tests.clock import Clock
 
 MASTER_KEY = "sk-master-f00d0123456789abcdef"
 NOON_S = 1_896_091_200.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = NOON_S
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOON_S)
 
 
 def sessions(clock: Clock, master_key: str = MASTER_KEY, nonce: str = "n1") -> Sessions:
@@ -92,7 +85,7 @@ def test_the_cookie_is_for_the_browser_alone() -> None:
 
 def test_an_address_has_so_many_tries() -> None:
     """Then it waits until the first of them is long enough ago; others do not."""
-    clock = Clock()
+    clock = Clock(NOON_S)
     tries = Tries(clock)
     taken = [tries.take("192.0.2.1") for _ in range(MAX_TRIES)]
     clock.now_s += 60
@@ -106,7 +99,7 @@ def test_an_address_has_so_many_tries() -> None:
 
 def test_a_success_is_no_try() -> None:
     """Who knows the key may log in as often as needed."""
-    tries = Tries(Clock())
+    tries = Tries(Clock(NOON_S))
     for _ in range(3 * MAX_TRIES):
         assert tries.take("192.0.2.1") is None
         tries.forget("192.0.2.1")
@@ -114,7 +107,7 @@ def test_a_success_is_no_try() -> None:
 
 def test_a_network_of_version_6_counts_as_one_address() -> None:
     """Anybody has 2^64 of those."""
-    tries = Tries(Clock())
+    tries = Tries(Clock(NOON_S))
     for i in range(MAX_TRIES):
         tries.take(f"2001:db8::{i + 1:x}")
 
@@ -124,7 +117,7 @@ def test_a_network_of_version_6_counts_as_one_address() -> None:
 
 def test_what_is_remembered_of_addresses_is_bounded() -> None:
     """However many there are."""
-    tries = Tries(Clock())
+    tries = Tries(Clock(NOON_S))
     for i in range(MAX_ADDRESSES + 50):
         tries.take(f"host-{i}")
 

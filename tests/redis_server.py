@@ -63,6 +63,13 @@ def running_redis(*, is_cluster: bool = False) -> Iterator[RedisServer]:
         shutil.rmtree(folder)
 
 
+def emptied(server: RedisServer) -> Iterator[RedisServer]:
+    """Empty for one test, which may leave nothing that lives for ever or is held."""
+    server.client.flushall()
+    yield server
+    assert [] == left_behind(server.client)
+
+
 def _free_port() -> int:
     """One whose port + 10,000, for the cluster's own talk, is a port as well."""
     with socket.socket() as free:

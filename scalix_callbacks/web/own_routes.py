@@ -1,0 +1,58 @@
+"""What our own routes have in common: whom they answer, what they read, and how they say what fails."""
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from starlette.types import Receive, Scope
+
+from scalix_callbacks.core.bodies import parse_body
+from scalix_callbacks.core.call import CALL_IN_SCOPE
+from scalix_callbacks.core.caller import Caller
+from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
+from scalix_callbacks.ledger.account_rules import AccountError, AccountExists, AccountNotFound, KeyNotFound
+from scalix_callbacks.ledger.errors import DatabaseError
+from scalix_callbacks.store.errors import StoreLost
+
+NO_STORE = {"cache-control": "no-store"}
+RETRY_S = 5.0
+_T = TypeVar("_T")
+
+
+class ReadsBody(Protocol):
+    """Reads a bounded body: `web.edge`'s own."""
+
+    async def __call__(self, scope: Scope, receive: Receive) -> bytes: ...
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Whomever the request is for."""
+    caller: Caller = scope[CALL_IN_SCOPE].caller
+    return caller
+
+
+async def body_of(read_body: ReadsBody, scope: Scope, receive: Receive) -> Mapping[str, Any]:
+    """The fields of the body; none where it is empty."""
+    raw = await read_body(scope, receive)
+    return parse_body(raw) if raw.strip() else {}
+
+
+async def translated(work: Awaitable[_T]) -> _T:
+    """What `work` gives; what it refuses as an error of our form."""
+    try:
+        return await work
+    except (AccountNotFound, KeyNotFound) as error:
+        raise GatewayError(ErrorCategory.NOT_FOUND, str(error)) from None
+    except AccountExists as error:
+        raise GatewayError(ErrorCategory.CONFLICT, str(error)) from None
+    except AccountError as error:
+        raise invalid(str(error)) from None
+    except DatabaseError:
+        raise unavailable("The database does not answer.") from None
+    except StoreLost:
+        raise unavailable("Redis does not answer.") from None
+
+
+def unavailable(message: str) -> GatewayError:
+    return GatewayError(
+        ErrorCategory.SERVICE_UNAVAILABLE, f"{message} Try again in a moment.", retry_after_s=RETRY_S
+    )
