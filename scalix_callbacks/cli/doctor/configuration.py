@@ -15,6 +15,12 @@ def examine(subject: Subject) -> Iterator[Finding]:
         yield told("settings", subject.problem)
     elif subject.settings is not None:
         yield ok("settings", f"Valid, with {subject.settings.config_path}.")
+        if subject.settings.is_demo:
+            yield ok(
+                "demo",
+                "One runs on this data directory, and its demo provider answers for every model. Stop it to"
+                " see what your own settings lack.",
+            )
     set_names = [name for name in LITELLM_DATABASES if subject.values.get(name)]
     if set_names:
         yield warning(
