@@ -12,6 +12,7 @@ from scalix_callbacks.cli.ledger_database import check_place, opened, sqlite_fil
 from scalix_callbacks.cli.listener import bind
 from scalix_callbacks.cli.running import find_running
 from scalix_callbacks.cli.start_rules import check_demo_address
+from scalix_callbacks.cli.unknown_models import unknown_models
 from scalix_callbacks.ledger.database import DatabaseError, SchemaState, schema_state
 from scalix_callbacks.settings import Settings
 
@@ -44,6 +45,8 @@ def check(settings: Settings, values: Mapping[str, str], console: Console) -> in
     for name in LITELLM_DATABASES:
         if values.get(name):
             console.say(f"Note: {name} is not passed on; set SCALIX_DATABASE_URL for a database.")
+    for found, mend in unknown_models(settings, values):
+        console.say(f"Note: {found} {mend}")
     if not any(model.is_ready for model in settings.catalogue.models):
         console.say("Note: no model has credentials; set a provider's key, or try --demo.")
     console.say(f"{settings.config_path} and the settings are valid.")

@@ -129,6 +129,19 @@ def check_provider(
     raise SettingsError(f"{path}.{at}: LiteLLM has no provider {shown(provider)}. {mend}")
 
 
+def bare_names(config: Mapping[str, Any], resolve: Callable[[object], object]) -> list[tuple[str, str]]:
+    """(YAML path, model) of deployments that leave the provider to be found by the model's name alone."""
+    found = []
+    for i, entry in enumerate(config.get("model_list") or ()):
+        params = entry.get("litellm_params") if isinstance(entry, dict) else None
+        if not isinstance(params, dict) or resolve(params.get("custom_llm_provider")):
+            continue
+        model = resolve(params.get("model"))
+        if isinstance(model, str) and "/" not in model and not _is_known_otherwise(params, model, resolve):
+            found.append((f"model_list[{i}].litellm_params.model", model))
+    return found
+
+
 def _is_known_otherwise(params: Mapping[str, Any], model: str, resolve: Callable[[object], object]) -> bool:
     """Whether LiteLLM may find the provider by something else than its name."""
     if params.get("use_litellm_proxy") or params.get("litellm_credential_name"):

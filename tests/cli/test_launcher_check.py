@@ -113,6 +113,32 @@ def test_what_is_wrong_is_told_in_one_line(
     assert [] == list(folder.iterdir())
 
 
+def test_a_model_that_litellm_does_not_know_is_noted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Valid all the same: its table is of its release, and a server of one's own has names of its own."""
+    monkeypatch.setenv("SOME_KEY", "sk-some-key-0123456789")
+    text = (folder.parent / "config.yaml").read_text()
+    bare = "".join(
+        f"  - model_name: free-{i}\n    litellm_params: {{{params}, api_key: os.environ/SOME_KEY}}\n"
+        for i, params in enumerate(
+            ("model: gtp-4", "model: gpt-4", "model: house", "model: gtp-4, custom_llm_provider: openai")
+        )
+    )
+    (folder.parent / "config.yaml").write_text(text + bare)
+
+    assert 0 == check()
+
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Note: model_list")]
+    assert [
+        "Note: model_list[2].litellm_params.model: LiteLLM knows no model 'gtp-4', and leaves it out. Did you"
+        " mean gpt-4? Else write its provider before it, such as openai/gtp-4 where a server speaks"
+        " OpenAI's API.",
+        "Note: model_list[4].litellm_params.model: LiteLLM knows no model 'house', and leaves it out. Write"
+        " its provider before it, such as openai/house where a server speaks OpenAI's API.",
+    ] == notes
+
+
 def test_a_busy_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Before the start finds out."""
     with socket.create_server(("127.0.0.1", 0)) as busy:
