@@ -15,6 +15,7 @@ from scalix_callbacks.cli.start_rules import check_demo_address
 from scalix_callbacks.cli.unknown_models import unknown_models
 from scalix_callbacks.ledger.database import DatabaseError, SchemaState, schema_state
 from scalix_callbacks.settings import Settings
+from scalix_callbacks.settings.misspelled import misspelled
 
 
 def check(settings: Settings, values: Mapping[str, str], console: Console) -> int:
@@ -45,6 +46,8 @@ def check(settings: Settings, values: Mapping[str, str], console: Console) -> in
     for name in LITELLM_DATABASES:
         if values.get(name):
             console.say(f"Note: {name} is not passed on; set SCALIX_DATABASE_URL for a database.")
+    for name, meant in misspelled(values, settings.config):
+        console.say(f"Note: {name}: there is no such setting. Did you mean {meant}?")
     for found, mend in unknown_models(settings, values):
         console.say(f"Note: {found} {mend}")
     if not any(model.is_ready for model in settings.catalogue.models):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from scalix_callbacks.cli.one_line_parser import OneLineParser
 from scalix_callbacks.settings import Settings, SettingsError, load
-from scalix_callbacks.settings.environment import SETTINGS, with_env_files
+from scalix_callbacks.settings.env_files import with_env_files
+from scalix_callbacks.settings.environment import SETTINGS
 from scalix_callbacks.settings.model_list import DefaultCredentials
 
 PROGRAM = "start_scalix_litellm.py"

@@ -43,6 +43,7 @@ def test_a_valid_configuration(
     """Exit 0, the models with and without credentials, and nothing made."""
     monkeypatch.setenv("SOME_KEY", "sk-some-key-0123456789")
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:hidden@h/d")
+    monkeypatch.setenv("SCALIX_MAX_BODY_BYTES", "5")
 
     assert 0 == check()
 
@@ -50,6 +51,7 @@ def test_a_valid_configuration(
     assert "Models with credentials: free-ready\n" in printed.out
     assert "OTHER_KEY  free-waiting" in printed.out
     assert "DATABASE_URL is not passed on" in printed.out
+    assert "SCALIX_MAX_BODY_BYTES: there is no such setting. Did you mean SCALIX_MAX_BODY_MB?" in printed.out
     assert "hidden" not in printed.out
     assert "" == printed.err
     assert [] == list(folder.iterdir())
