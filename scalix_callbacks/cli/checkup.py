@@ -10,6 +10,7 @@ from scalix_callbacks.cli.embedded_redis import redis_server
 from scalix_callbacks.cli.external_redis import check_redis, setting_of
 from scalix_callbacks.cli.ledger_database import check_place, opened, sqlite_file
 from scalix_callbacks.cli.listener import bind
+from scalix_callbacks.cli.log_place import check_log_places
 from scalix_callbacks.cli.running import find_running
 from scalix_callbacks.cli.start_rules import check_demo_address
 from scalix_callbacks.cli.unknown_models import unknown_models
@@ -28,6 +29,7 @@ def check(settings: Settings, values: Mapping[str, str], console: Console) -> in
     environment = settings.environment
     check_demo_address(settings)
     data_dir.check()
+    check_log_places(environment)
     running = find_running(data_dir)
     if running is None or running.state is None or not running.state.url.endswith(f":{environment.port}"):
         bind(environment.host, environment.port).close()

@@ -70,6 +70,12 @@ def test_a_valid_configuration(
             {},
             "--demo: on 0.0.0.0 other machines could use the published key",
         ),
+        ([], {"LITELLM_LOG_FILE": "/"}, "LITELLM_LOG_FILE: cannot write / (Is a directory)"),
+        (
+            [],
+            {"SCALIX_ACCESS_LOG": "../config.yaml/calls.log"},
+            "config.yaml/calls.log (Not a directory). Name another file.",
+        ),
         ([], {"LITELLM_MASTER_KEY": "weak"}, "LITELLM_MASTER_KEY: too weak"),
         ([], {"REDIS_URL": "unix:///no/such.sock"}, "REDIS_URL: no Redis answers at unix:///no/such.sock"),
         (
