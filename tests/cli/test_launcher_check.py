@@ -213,3 +213,12 @@ def test_nothing_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert 0 == main(["--stop"])
     assert f"No gateway runs on {data_dir}.\n" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("action", ["--status", "--stop", "--check"])
+def test_a_data_directory_that_is_a_file_is_told(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what to name, whatever is asked for."""
+    assert 1 == main([action, "--data-dir", "../config.yaml"])
+
+    told = capsys.readouterr().err
+    assert told.endswith("config.yaml: is no directory. Name another one with --data-dir.\n")
