@@ -12,7 +12,12 @@ from urllib.parse import urlsplit
 from scalix_callbacks.core.catalogue import SPECIAL_CHAINS, Catalogue, ChainKind, Deployment, Model, escapes
 from scalix_callbacks.core.tiers import TierTable
 from scalix_callbacks.settings.errors import SettingsError, shown
-from scalix_callbacks.settings.litellm_names import check_provider, check_router_names, own_providers
+from scalix_callbacks.settings.litellm_names import (
+    check_entry,
+    check_provider,
+    check_router_names,
+    own_providers,
+)
 from scalix_callbacks.settings.litellm_values import check_routing, check_values
 from scalix_callbacks.settings.placeholders import is_placeholder
 
@@ -164,6 +169,7 @@ def _deployment(
 ) -> Deployment:
     if not isinstance(entry, dict):
         raise SettingsError(f"{path}: must be a mapping with model_name and litellm_params. Correct it.")
+    check_entry(entry, path)
     name = entry.get("model_name")
     if not isinstance(name, str) or not name.strip() or len(name) > _MAX_NAME or "," in name:
         raise SettingsError(
