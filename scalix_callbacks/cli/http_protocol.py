@@ -1,5 +1,6 @@
 """uvicorn's HTTP protocol, with its own refusals in the form of all our errors and with a bound on heads."""
 
+from asyncio import BaseTransport, TimerHandle
 from typing import Any
 from uuid import uuid4
 
@@ -14,12 +15,15 @@ HTTP_PROTOCOL = f"{__name__}:HttpProtocol"
 MAX_HEAD_BYTES = 65_536
 """Of a request's address and headers, as of uvicorn's other parser (h11); that of httptools has no bound."""
 
+HEAD_TIMEOUT_S = 60.0
+"""From its first byte, or from a connection's begin, to its end; as long as bodies have."""
+
 
 class HttpProtocol(HttpToolsProtocol):
     """One connection.
 
     A head is read to its end before any application sees the request, so that who never ends it would fill
-    the memory without a key.
+    the memory, or hold the connection, without a key.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -28,6 +32,19 @@ class HttpProtocol(HttpToolsProtocol):
         self._heads = 0
         self._unfinished_bytes = 0
         self._is_too_large = False
+        self._timer: TimerHandle | None = None
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn wants a stream's, and gets one
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._await_head()
 
     def data_received(self, data: bytes) -> None:
         was_in_head, heads = self._is_in_head, self._heads
@@ -40,6 +57,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._refuse(_head_too_large())
 
     def on_headers_complete(self) -> None:
+        self._stop_timer()
         self._is_in_head = False
         self._heads += 1
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
@@ -54,6 +72,23 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answers what the parser could not read; uvicorn's own answer is plain text."""
         self._refuse(_head_too_large() if self._is_too_large else _malformed())
+
+    def _await_head(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _head_is_late(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._await_head()  # an answer is on its way, which the next request must not end
+        elif self._unfinished_bytes:
+            self._refuse(_head_late())
+        else:
+            self.transport.close()
 
     def _refuse(self, error: GatewayError) -> None:
         cycle = self.cycle
@@ -80,6 +115,10 @@ def _malformed() -> GatewayError:
     return invalid(
         "This is not a valid HTTP/1.1 request. Correct its first line, its headers or the length of its body."
     )
+
+
+def _head_late() -> GatewayError:
+    return invalid(f"The headers of the request did not arrive within {HEAD_TIMEOUT_S:g} s. Send it again.")
 
 
 def _head_too_large() -> GatewayError:

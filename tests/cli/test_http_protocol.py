@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 import uvicorn
 
+from scalix_callbacks.cli import http_protocol
 from scalix_callbacks.cli.http_protocol import HTTP_PROTOCOL, MAX_HEAD_BYTES
 from scalix_callbacks.cli.listener import bind, local_address
 
@@ -18,7 +19,7 @@ CLOSE = b"Connection: close\r\n\r\n"
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Reads the body and tells its length; at /early the answer begins before that."""
+    """Reads the body and tells its length; at /early the answer begins before, at /slow a second after."""
     start = {"type": "http.response.start", "status": 200, "headers": []}
     if scope["path"] == "/early":
         await send(start)
@@ -29,6 +30,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         if message["type"] == "http.disconnect":
             return
         read, more = read + len(message["body"]), message["more_body"]
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1)  # longer than heads may take here
     if scope["path"] != "/early":
         await send(start)
     await send({"type": "http.response.body", "body": b"%d bytes" % read})
@@ -128,6 +131,31 @@ async def test_bodies_are_not_taken_for_heads(address: tuple[str, int]) -> None:
 
     assert 3 == answer.count(b"HTTP/1.1 200 ")
     assert 2 == answer.count(b"262144 bytes")
+
+
+async def test_a_head_has_a_minute(address: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sends nothing, or half of one, does not hold the connection; also behind another request."""
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.2)
+
+    assert b"" == await exchange(address)
+    for before in ((), (GET + b"\r\n",)):
+        answer = await exchange(address, *before, GET, pause_s=0.1)
+        assert len(before) == answer.count(b"HTTP/1.1 200 ")
+        status, _, error = error_of(answer[answer.index(b"HTTP/1.1 400 ") :])
+        assert (400, "INVALID_REQUEST") == (status, error["code"])
+        assert error["message"].startswith("The headers of the request did not arrive within")
+
+
+async def test_the_next_head_ends_no_answer(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late it is, the answer before it comes whole."""
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.2)
+    answer = await exchange(address, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", GET, pause_s=0.1)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"0 bytes" in answer
+    assert 1 == answer.count(b"HTTP/1.1 400 ")
 
 
 async def test_no_error_is_written_into_an_answer_that_has_begun(address: tuple[str, int]) -> None:
