@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from scalix_callbacks.cli import admin
 from scalix_callbacks.cli.admin import parser, traces
+from scalix_callbacks.cli.admin.limits import told_reset
 from scalix_callbacks.cli.admin.office import Office
 from scalix_callbacks.cli.admin.told import usd_text
 from scalix_callbacks.cli.admin.values import usd
@@ -658,6 +659,12 @@ def test_a_trace_is_told_for_people() -> None:
         "      12.3 ms  refused        limit x",
         "2 more steps were left out.",
     ] == traces._text(trace).splitlines()
+
+
+def test_fresh_windows_for_nobody_are_no_success() -> None:
+    """A misspelled name has no counters."""
+    assert "The account ada has fresh windows: 3 counters were reset." == told_reset("ada", 3)
+    assert told_reset("adda", 0).startswith("Nothing was counted for adda, so nothing was reset:")
 
 
 def test_whoever_reads_may_have_read_enough(run: Run, data_dir: Path) -> None:
