@@ -10,10 +10,13 @@ from scalix_callbacks.cli.embedded_redis import redis_server
 from scalix_callbacks.cli.external_redis import check_redis, setting_of
 from scalix_callbacks.cli.ledger_database import check_place, opened, sqlite_file
 from scalix_callbacks.cli.listener import bind
+from scalix_callbacks.cli.log_place import check_log_places
 from scalix_callbacks.cli.running import find_running
 from scalix_callbacks.cli.start_rules import check_demo_address
+from scalix_callbacks.cli.unknown_models import unknown_models
 from scalix_callbacks.ledger.database import DatabaseError, SchemaState, schema_state
 from scalix_callbacks.settings import Settings
+from scalix_callbacks.settings.misspelled import misspelled
 
 
 def check(settings: Settings, values: Mapping[str, str], console: Console) -> int:
@@ -26,6 +29,7 @@ def check(settings: Settings, values: Mapping[str, str], console: Console) -> in
     environment = settings.environment
     check_demo_address(settings)
     data_dir.check()
+    check_log_places(environment)
     running = find_running(data_dir)
     if running is None or running.state is None or not running.state.url.endswith(f":{environment.port}"):
         bind(environment.host, environment.port).close()
@@ -44,6 +48,10 @@ def check(settings: Settings, values: Mapping[str, str], console: Console) -> in
     for name in LITELLM_DATABASES:
         if values.get(name):
             console.say(f"Note: {name} is not passed on; set SCALIX_DATABASE_URL for a database.")
+    for name, meant in misspelled(values, settings.config):
+        console.say(f"Note: {name}: there is no such setting. Did you mean {meant}?")
+    for found, mend in unknown_models(settings, values):
+        console.say(f"Note: {found} {mend}")
     if not any(model.is_ready for model in settings.catalogue.models):
         console.say("Note: no model has credentials; set a provider's key, or try --demo.")
     console.say(f"{settings.config_path} and the settings are valid.")

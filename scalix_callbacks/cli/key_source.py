@@ -9,7 +9,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from scalix_callbacks.settings import Settings
-from scalix_callbacks.settings.environment import DEMO_MASTER_KEY, ENV_FILES
+from scalix_callbacks.settings.env_files import ENV_FILES
+from scalix_callbacks.settings.environment import DEMO_MASTER_KEY
 
 _NAME = "LITELLM_MASTER_KEY"
 

@@ -39,6 +39,8 @@ def find_running(data_dir: DataDir) -> Running | None:
     """
     try:
         pid = holder(data_dir.launcher_lock)
+    except NotADirectoryError:
+        raise StartError(f"{data_dir.path}: is no directory. Name another one with --data-dir.") from None
     except OSError as error:
         raise StartError(
             f"{data_dir.path}: cannot be read ({error.strerror}). Ask as the user who runs it."

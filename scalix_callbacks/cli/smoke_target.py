@@ -9,7 +9,8 @@ from scalix_callbacks.cli.data_dir import DataDir
 from scalix_callbacks.cli.running import find_running
 from scalix_callbacks.cli.start_error import StartError
 from scalix_callbacks.settings import SettingsError
-from scalix_callbacks.settings.environment import DEMO_MASTER_KEY, with_env_files
+from scalix_callbacks.settings.env_files import with_env_files
+from scalix_callbacks.settings.environment import DEMO_MASTER_KEY
 
 DEFAULT_URL = "http://127.0.0.1:4000"
 

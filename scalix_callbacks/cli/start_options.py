@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scalix_callbacks.cli.one_line_parser import OneLineParser, filled, filled_path
 from scalix_callbacks.settings import Settings, SettingsError, load
-from scalix_callbacks.settings.environment import with_env_files
+from scalix_callbacks.settings.env_files import with_env_files
 from scalix_callbacks.settings.model_list import DefaultCredentials
 from scalix_callbacks.settings.variables import SETTINGS
 

@@ -21,6 +21,7 @@ from scalix_callbacks.cli.data_dir import DataDir
 from scalix_callbacks.cli.demo_process import DemoProcess
 from scalix_callbacks.cli.detach import Background
 from scalix_callbacks.cli.external_redis import check_redis, setting_of
+from scalix_callbacks.cli.http_protocol import HTTP_PROTOCOL
 from scalix_callbacks.cli.keeper_handle import KeeperHandle
 from scalix_callbacks.cli.keeper_task import KeeperTask
 from scalix_callbacks.cli.key_source import find_key
@@ -305,7 +306,7 @@ class _Start:
         config = Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=HTTP_PROTOCOL,
             lifespan="on",
             workers=environment.workers,
             log_config=_LOGGING,

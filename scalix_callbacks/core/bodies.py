@@ -50,7 +50,7 @@ def parse_body(raw: bytes) -> dict[str, Any]:
     try:
         data = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise invalid(f"The request body is not valid JSON ({_reason(error)}). Correct it.") from None
+        raise _no_json(raw, error) from None
     if not isinstance(data, dict):
         raise invalid("The request body must be a JSON object. Wrap the fields in { }.")
     _check_size(data, raw)
@@ -180,12 +180,23 @@ def _check_size(data: object, raw: bytes) -> None:
         level = [item for item in below if isinstance(item, dict | list)]
         if not level:
             return
-    raise invalid(f"The request body is nested deeper than {MAX_DEPTH} levels. Flatten it.")
+    raise _too_deep()
 
 
-def _reason(error: orjson.JSONDecodeError) -> str:
-    """Where the JSON breaks, without quoting any of it."""
-    return f"line {error.lineno}, column {error.colno}"
+def _too_deep() -> GatewayError:
+    return invalid(f"The request body is nested deeper than {MAX_DEPTH} levels. Flatten it.")
+
+
+def _no_json(raw: bytes, error: orjson.JSONDecodeError) -> GatewayError:
+    """Where the JSON breaks and why, without quoting any of it; orjson's own words never do."""
+    if error.msg.startswith("depth limit"):
+        return _too_deep()
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return invalid("The request body is not valid JSON: it is not in UTF-8. Correct its encoding.")
+    where = f"line {error.lineno}, column {error.colno}: {error.msg}"
+    return invalid(f"The request body is not valid JSON ({where}). Correct it.")
 
 
 def _shown(name: str) -> str:

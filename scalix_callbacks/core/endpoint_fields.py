@@ -40,6 +40,11 @@ def _bool(value: Any) -> str | None:
     return None if isinstance(value, bool) else "true or false"
 
 
+def _stream_options(value: Any) -> str | None:
+    fits = isinstance(value, dict) and isinstance(value.get("include_usage"), bool | None)
+    return None if fits else "an object whose include_usage is true or false"
+
+
 def _text(longest: int) -> Check:
     return lambda v: (
         None if isinstance(v, str) and len(v) <= longest else f"a text of at most {longest} characters"
@@ -171,7 +176,7 @@ OURS: dict[str, Check] = {"scalix_options": _scalix_options, "files": _files}
 _completion: dict[str, Check] = {
     **_common,
     **_sampling,
-    "stream_options": _object,
+    "stream_options": _stream_options,
     "cache": cache_problem,
     "n": _integer(1, MAX_CHOICES),
     "max_tokens": _output_tokens,

@@ -40,6 +40,8 @@ def _content(content: Any, role: str) -> str | None:
             return "whose content parts are objects with a type"
         if (known := _PARTS.get(kind)) is not None and not known[0](part.get(kind)):
             return f"whose content parts of type {kind} hold {known[1]}"
+        if kind in _WITH_SOURCE and not isinstance(part.get("source"), dict):
+            return f"whose content parts of type {kind} have a source, an object"
     return None
 
 
@@ -77,3 +79,6 @@ _PARTS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "file": (_is_object, "an object"),
 }
 """Of each type that has its value under its own name; what it must be."""
+
+_WITH_SOURCE = frozenset({"image", "document"})
+"""Anthropic's."""

@@ -11,7 +11,7 @@ _SHAPES = re.compile(
     | \bAIza[A-Za-z0-9_-]{20,}                 # Google's
     | \beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+  # tokens of anonymous users (JWT)
     | (?:(?<=(?i:bearer)\s)[^\s"',;]{8,})
-    | (?:(?<=://)[^\s/:@]*:[^\s/@]+(?=@))     # user:password@ in an address
+    | (?:(?<=://)[^\s/:@]*:[^\s/]+(?=@))      # user:password@ in an address; the last @ ends it
     """,
     re.VERBOSE,
 )

@@ -18,7 +18,7 @@ def has_default_credentials(model: str) -> bool:
     Looks at the names of variables only, through LiteLLM's own `validate_environment`, and at those that hold
     more than a placeholder. A model whose provider LiteLLM does not know has none.
     """
-    with _in_silence(), _without_placeholders():
+    with in_silence(), _without_placeholders():
         # Seconds of work, and not needed by those who name all their keys.
         import litellm
 
@@ -42,7 +42,7 @@ def _without_placeholders() -> Iterator[None]:
 
 
 @contextmanager
-def _in_silence() -> Iterator[None]:
+def in_silence() -> Iterator[None]:
     """Without LiteLLM's words on stdout and stderr, and without the fetch of prices at its import."""
     is_first_import, prices = "litellm" not in sys.modules, os.environ.get(_LOCAL_PRICES)
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings():

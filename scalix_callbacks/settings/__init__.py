@@ -9,7 +9,8 @@ from scalix_callbacks.core.catalogue import Catalogue
 from scalix_callbacks.core.pricing import PriceTable
 from scalix_callbacks.core.tiers import TierTable
 from scalix_callbacks.settings.auto_block import AutoSettings, read_auto
-from scalix_callbacks.settings.environment import Environment, read_environment, with_env_files
+from scalix_callbacks.settings.env_files import with_env_files
+from scalix_callbacks.settings.environment import Environment, read_environment
 from scalix_callbacks.settings.errors import SettingsError
 from scalix_callbacks.settings.litellm_values import check_litellms_redis
 from scalix_callbacks.settings.model_list import (

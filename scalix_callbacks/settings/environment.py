@@ -7,8 +7,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from dotenv import dotenv_values
-
 from scalix_callbacks.core.places import Network, is_loopback
 from scalix_callbacks.core.redis_address import cluster_address, sentinel_address
 from scalix_callbacks.settings.errors import SettingsError, shown
@@ -20,7 +18,6 @@ DEMO_MASTER_KEY = "sk-scalix-dev-123456789"
 MIN_MASTER_KEY_LENGTH = 16
 MIN_MASTER_KEY_VARIETY = 6
 MAX_NETWORKS = 64
-ENV_FILES = ("scalix_config.env", ".env")
 
 _DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -60,28 +57,6 @@ class Environment:
     alert_key_days: int
     log_level: str
     log_file: Path
-
-
-def with_env_files(environ: Mapping[str, str], env_file: Path | None, folder: Path) -> dict[str, str]:
-    """`environ` with what it does not set taken from the env file, or from the default ones in `folder`.
-
-    Raises:
-        SettingsError: a named file is missing or unreadable.
-    """
-    merged = dict(environ)
-    for path in [env_file] if env_file else [folder / name for name in ENV_FILES]:
-        if not path.is_file():
-            if env_file:
-                raise SettingsError(f"--env-file {path}: no such file. Name an existing one.")
-            continue
-        try:
-            values = dotenv_values(path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}: cannot be read ({type(error).__name__}). Mend the file.") from None
-        for name, value in values.items():
-            if value is not None:
-                merged.setdefault(name, value)
-    return merged
 
 
 def read_environment(

@@ -73,6 +73,16 @@ HOSTS = _words(
 )
 """Whose address tells LiteLLM the provider, whatever stands before the slash."""
 
+ENTRY = ("model_name", "litellm_params", "model_info")
+PARAMS = _words(
+    """
+    additional_drop_params api_base api_key api_version custom_llm_provider litellm_credential_name
+    max_retries model order weight
+    """
+)
+"""What decides where a call goes, and with which key. Names that LiteLLM does not know it passes on."""
+_ALIKE = 0.85
+
 _MOVED = ("health_check_interval", "health_check_concurrency")
 _PICTURES = re.compile(r"(?:low|medium|high|standard|hd|\w+-x-\w+)/.+")
 """LiteLLM's names for models by what they draw, such as `1024-x-1024/dall-e-2`."""
@@ -90,6 +100,25 @@ def check_router_names(config: Mapping[str, Any]) -> None:
         if name in router:
             raise SettingsError(f"router_settings.{name}: LiteLLM wants it under general_settings. Move it.")
     refuse_unknown(router, ROUTER_SETTINGS, "router_settings")
+
+
+def check_entry(entry: Mapping[Any, Any], path: str) -> None:
+    """Refuses what is nearly the name of something that LiteLLM goes by, in an entry of `model_list`.
+
+    Raises:
+        SettingsError: names the YAML path and the name.
+    """
+    params = entry.get("litellm_params")
+    _refuse_alike(entry, ENTRY, path)
+    _refuse_alike(params if isinstance(params, dict) else {}, PARAMS, f"{path}.litellm_params")
+
+
+def _refuse_alike(mapping: Mapping[Any, Any], known: tuple[str, ...], path: str) -> None:
+    for key in mapping:
+        if not isinstance(key, str) or key in known:
+            continue
+        if near := get_close_matches(key.lower(), known, n=1, cutoff=_ALIKE):
+            raise SettingsError(f"{path}.{key[:60]}: unknown key. Did you mean {near[0]}?")
 
 
 def own_providers(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -127,6 +156,19 @@ def check_provider(
     near = get_close_matches(provider.lower(), known, n=1)
     mend = f"Did you mean {near[0]}?" if near else "Write openai for a server that speaks OpenAI's API."
     raise SettingsError(f"{path}.{at}: LiteLLM has no provider {shown(provider)}. {mend}")
+
+
+def bare_names(config: Mapping[str, Any], resolve: Callable[[object], object]) -> list[tuple[str, str]]:
+    """(YAML path, model) of deployments that leave the provider to be found by the model's name alone."""
+    found = []
+    for i, entry in enumerate(config.get("model_list") or ()):
+        params = entry.get("litellm_params") if isinstance(entry, dict) else None
+        if not isinstance(params, dict) or resolve(params.get("custom_llm_provider")):
+            continue
+        model = resolve(params.get("model"))
+        if isinstance(model, str) and "/" not in model and not _is_known_otherwise(params, model, resolve):
+            found.append((f"model_list[{i}].litellm_params.model", model))
+    return found
 
 
 def _is_known_otherwise(params: Mapping[str, Any], model: str, resolve: Callable[[object], object]) -> bool:

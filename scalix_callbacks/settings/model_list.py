@@ -3,14 +3,21 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from scalix_callbacks.core.catalogue import SPECIAL_CHAINS, Catalogue, ChainKind, Deployment, Model, escapes
 from scalix_callbacks.core.tiers import TierTable
-from scalix_callbacks.settings.errors import SettingsError
-from scalix_callbacks.settings.litellm_names import check_provider, check_router_names, own_providers
+from scalix_callbacks.settings.errors import SettingsError, shown
+from scalix_callbacks.settings.litellm_names import (
+    check_entry,
+    check_provider,
+    check_router_names,
+    own_providers,
+)
 from scalix_callbacks.settings.litellm_values import check_routing, check_values
 from scalix_callbacks.settings.placeholders import is_placeholder
 
@@ -25,11 +32,22 @@ KEYLESS_PROVIDERS = frozenset(
 
 _WHOLE_VALUE = re.compile(re.escape(ENV_PREFIX) + r"\w+")
 _SECTIONS = ("litellm_settings", "router_settings", "general_settings")
+_TOP_LEVEL = (*_SECTIONS, "model_list", "credential_list", "environment_variables", "include", "scalix")
+"""LiteLLM takes others as well, and drops what it does not know; what is nearly one of these is wrong."""
+_ALIKE = 0.8
 _MAX_NAME = 200
 _PLACEHOLDER = " (now a placeholder)"
 
 DefaultCredentials = Callable[[str], bool]
 """Whether LiteLLM finds a model's credentials by itself, in the environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Credential:
+    """An entry of `credential_list`: its values, and where they stand."""
+
+    path: str
+    values: Mapping[str, Any]
 
 
 def read_catalogue(
@@ -52,11 +70,11 @@ def read_catalogue(
     entries = config.get("model_list")
     if not isinstance(entries, list) or not entries:
         raise SettingsError("model_list: names no models. Add at least one deployment.")
-    known_credentials, providers = _credential_names(config), own_providers(config)
+    credentials, providers = _credentials(config), own_providers(config)
     by_name: dict[str, list[Deployment]] = {}
     for i, entry in enumerate(entries):
         deployment = _deployment(
-            entry, f"model_list[{i}]", environ, providers, known_credentials, has_default_credentials
+            entry, f"model_list[{i}]", environ, providers, credentials, has_default_credentials
         )
         by_name.setdefault(deployment.public_name, []).append(deployment)
     for alias, target in _aliases(config):
@@ -92,6 +110,9 @@ def lint(config: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: names the YAML path and the mend.
     """
+    for key in config:
+        if key not in _TOP_LEVEL and (near := get_close_matches(key.lower(), _TOP_LEVEL, n=1, cutoff=_ALIKE)):
+            raise SettingsError(f"{shown(key)}: unknown key. Did you mean {near[0]}?")
     for section in _SECTIONS:
         if config.get(section) is not None and not isinstance(config[section], dict):
             raise SettingsError(f"{section}: must be a mapping. Correct it.")
@@ -143,11 +164,12 @@ def _deployment(
     path: str,
     environ: Mapping[str, str],
     providers: tuple[str, ...],
-    known_credentials: frozenset[str],
+    credentials: Mapping[str, _Credential],
     has_default_credentials: DefaultCredentials | None,
 ) -> Deployment:
     if not isinstance(entry, dict):
         raise SettingsError(f"{path}: must be a mapping with model_name and litellm_params. Correct it.")
+    check_entry(entry, path)
     name = entry.get("model_name")
     if not isinstance(name, str) or not name.strip() or len(name) > _MAX_NAME or "," in name:
         raise SettingsError(
@@ -175,30 +197,31 @@ def _deployment(
     resolved = partial(resolve, environ=environ)
     check_routing(params, resolved, f"{path}.litellm_params")
     check_provider(params, model, providers, resolved, f"{path}.litellm_params")
-    missing = _missing(params, model, environ, known_credentials, has_default_credentials)
+    missing = _missing(params, f"{path}.litellm_params", model, environ, credentials, has_default_credentials)
     return Deployment(name, model, path, missing)
 
 
 def _missing(
     params: Mapping[str, Any],
+    path: str,
     model: str,
     environ: Mapping[str, str],
-    known_credentials: frozenset[str],
+    credentials: Mapping[str, _Credential],
     has_default_credentials: DefaultCredentials | None,
 ) -> str | None:
     """What the resolved parameters lack to make a call: a variable's or a parameter's name; None: nothing."""
-    for value in params.values():
-        if isinstance(value, str) and value.startswith(ENV_PREFIX) and resolve(value, environ) is None:
-            return value.removeprefix(ENV_PREFIX)
-    key = resolve(params.get("api_key"), environ)
-    if isinstance(key, str) and is_placeholder(key):
-        is_resolved = key != params["api_key"]
-        return (params["api_key"].removeprefix(ENV_PREFIX) if is_resolved else "api_key") + _PLACEHOLDER
-    named = params.get("litellm_credential_name")
-    if isinstance(named, str) and named in known_credentials:
+    if (lacking := _unset(params, "api_key", environ)) is not None:
+        return lacking
+    named = resolve(params.get("litellm_credential_name"), environ)
+    if named and (not isinstance(named, str) or named not in credentials):
+        raise SettingsError(
+            f"{path}.litellm_credential_name: there is no credential {shown(named)} in credential_list."
+            " Correct the name."
+        )
+    if params.get("api_key"):  # LiteLLM puts it before that of the credential
         return None
-    if params.get("api_key"):
-        return None
+    if isinstance(named, str):
+        return _unset(credentials[named].values, f"{credentials[named].path}.api_key", environ)
     if "api_key" in params:
         return "api_key"
     provider = str(params.get("custom_llm_provider") or model.split("/", 1)[0])
@@ -208,12 +231,35 @@ def _missing(
     return usual + _PLACEHOLDER if is_placeholder(environ.get(usual, "")) else "api_key"
 
 
-def _credential_names(config: Mapping[str, Any]) -> frozenset[str]:
+def _unset(values: Mapping[str, Any], key_path: str, environ: Mapping[str, str]) -> str | None:
+    """The first variable of `values` without a value, or what stands for their `api_key` and is none."""
+    for value in values.values():
+        if isinstance(value, str) and value.startswith(ENV_PREFIX) and resolve(value, environ) is None:
+            return value.removeprefix(ENV_PREFIX)
+    key = resolve(written := values.get("api_key"), environ)
+    if not isinstance(key, str) or not isinstance(written, str) or not is_placeholder(key):
+        return None
+    return (written.removeprefix(ENV_PREFIX) if key != written else key_path) + _PLACEHOLDER
+
+
+def _credentials(config: Mapping[str, Any]) -> dict[str, _Credential]:
     entries = config.get("credential_list") or []
     if not isinstance(entries, list):
         raise SettingsError("credential_list: must be a list. Correct it.")
-    names = (entry.get("credential_name") for entry in entries if isinstance(entry, dict))
-    return frozenset(name for name in names if isinstance(name, str))
+    found: dict[str, _Credential] = {}
+    for i, entry in enumerate(entries):
+        name = entry.get("credential_name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or not name.strip():
+            raise SettingsError(f"credential_list[{i}].credential_name: missing. Add a name.")
+        for key, example in (("credential_values", "{api_key: os.environ/KEY}"), ("credential_info", "{}")):
+            if not isinstance(entry.get(key), dict):  # LiteLLM does not start without either
+                raise SettingsError(
+                    f"credential_list[{i}].{key}: must be a mapping such as {example}. Add it."
+                )
+        values = entry["credential_values"]
+        # LiteLLM takes the first of a name.
+        found.setdefault(name, _Credential(f"credential_list[{i}].credential_values", values))
+    return found
 
 
 def _aliases(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -286,10 +332,10 @@ def check_engine_addresses(
     own = {"127.0.0.1", "localhost", "::1", "0.0.0.0", host, os.uname().nodename}
     addresses = [(name, environ.get(name)) for name in ("SCALIX_ENGINE_URL", "SCALIX_GATEWAY_URL")]
     addresses += [
-        (f"model_list[{i}].litellm_params.api_base", str(base))
+        (_named_by(written, f"model_list[{i}].litellm_params.api_base"), str(base))
         for i, entry in enumerate(config.get("model_list") or [])
         if isinstance(entry, dict) and isinstance(entry.get("litellm_params"), dict)
-        if (base := resolve(entry["litellm_params"].get("api_base"), environ)) is not None
+        if (base := resolve(written := entry["litellm_params"].get("api_base"), environ)) is not None
     ]
     for name, address in addresses:
         if not address:
@@ -305,3 +351,10 @@ def check_engine_addresses(
             raise SettingsError(
                 f"{name}: points at this server itself. Name the upstream's address or remove it."
             )
+
+
+def _named_by(written: object, path: str) -> str:
+    """Where the person who has to mend a value wrote it: in its variable, or at its path."""
+    if isinstance(written, str) and written.startswith(ENV_PREFIX):
+        return written.removeprefix(ENV_PREFIX)
+    return path

@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from scalix_callbacks.cli import admin
 from scalix_callbacks.cli.admin import parser, traces
+from scalix_callbacks.cli.admin.limits import told_reset
 from scalix_callbacks.cli.admin.office import Office
 from scalix_callbacks.cli.admin.told import usd_text
 from scalix_callbacks.cli.admin.values import usd
@@ -654,3 +655,31 @@ def test_a_trace_is_told_for_people() -> None:
         "      12.3 ms  refused        limit x",
         "2 more steps were left out.",
     ] == traces._text(trace).splitlines()
+
+
+def test_fresh_windows_for_nobody_are_no_success() -> None:
+    """A misspelled name has no counters."""
+    assert "The account ada has fresh windows: 3 counters were reset." == told_reset("ada", 3)
+    assert told_reset("adda", 0).startswith("Nothing was counted for adda, so nothing was reset:")
+
+
+def test_whoever_reads_may_have_read_enough(run: Run, data_dir: Path) -> None:
+    """`audit list | head -1` ends without a word."""
+    run("accounts", "create", "ada")
+    command = [sys.executable, str(SCRIPT), "--data-dir", str(data_dir), "audit", "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+
+        assert (b"", 0) == (process.stderr.read(), process.wait(timeout=60))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
+def test_an_answer_that_cannot_be_written_is_told(data_dir: Path) -> None:
+    """A key that was shown nowhere is one to make again."""
+    command = [sys.executable, str(SCRIPT), "--data-dir", str(data_dir), "accounts", "create", "ada"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+
+    assert 1 == done.returncode
+    assert "It is done, but its answer could not be written: No space left on device.\n" == done.stderr

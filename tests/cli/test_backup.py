@@ -6,6 +6,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,14 @@ def test_a_folder_that_may_not_be_written_is_named(run: Run, tmp_path: Path) -> 
     assert "Not a directory" in run("a", "backup", "file/saved", code=1)
     shutil.rmtree(tmp_path / "a")
     assert "holds no manifest.json" in run("a", "restore", "file", code=1)
+
+
+def test_what_the_guide_moves_aside_is_no_part_of_the_repository() -> None:
+    """A data directory holds the master key and the accounts, whatever it is called meanwhile."""
+    root = Path(__file__).parents[2]
+    moved = re.findall(r"^mv \.scalix (\S+)", (root / "docs" / "backup.md").read_text(), re.MULTILINE)
+    ignored = (root / ".gitignore").read_text().split()
+
+    assert moved
+    for name in (".scalix", *moved):
+        assert any(fnmatch(f"{name}/", pattern) for pattern in ignored)

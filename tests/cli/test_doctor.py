@@ -59,7 +59,7 @@ from scalix_callbacks.cli.embedded_redis import redis_server
 from scalix_callbacks.cli.health import Answer
 from scalix_callbacks.cli.running import Running
 from scalix_callbacks.cli.start_error import StartError
-from scalix_callbacks.cli.state import State
+from scalix_callbacks.cli.state import State, write_state
 from scalix_callbacks.core.catalogue import Catalogue, Deployment, Model
 from scalix_callbacks.core.tiers import HOUR_S, Limit, Tier, Unit
 from scalix_callbacks.ledger.database import SchemaState, connect
@@ -409,6 +409,45 @@ def test_a_wrong_variable_leaves_the_data_directory_readable(read: Read, folder:
     ):
         (finding,) = check(examined)
         assert (WARNING, "Mend the settings first.") == (finding.level, finding.next_step)
+
+
+@pytest.fixture
+def running_demo(folder: Path) -> Iterator[None]:
+    """A launcher with --demo holds the data directory."""
+    data_dir = DataDir(folder / "data")
+    data_dir.path.mkdir()
+    # In a process of its own, for a process is not kept out by its own lock.
+    text = (
+        "import sys; from pathlib import Path; from scalix_callbacks.cli.file_lock import claim;"
+        " assert claim(Path(sys.argv[1])) is not None; print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", text, str(data_dir.launcher_lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as launcher:
+        assert launcher.stdin is not None and launcher.stdout is not None
+        launcher.stdout.readline()
+        write_state(
+            data_dir.state_file,
+            State(launcher.pid, "http://127.0.0.1:1", "2030-01-31T12:00:00", "/x/litellm.log", True, 60.0),
+        )
+        yield
+        launcher.stdin.close()
+
+
+@pytest.mark.usefixtures("running_demo")
+def test_beside_a_demo_its_own_settings_are_looked_at(read: Read) -> None:
+    """The demo provider answers for every model, so nothing is broken for the lack of keys."""
+    examined = read()
+    asked = (configuration.examine, models.examine, operator_key.examine, providers.examine)
+    found = {f.name: f for check in asked for f in check(examined)}
+    assert examined.settings is not None
+    trial = hooks.trial_environment({}, examined.settings, Mode.PACK, Path("/trial"), None)
+
+    assert {OK} == {f.level for name, f in found.items() if name != "prices"}
+    assert "With credentials: free-one, free-two." == found["models"].found
+    assert "the demo provider answers" in found["providers"].found
+    assert found["demo"].found.startswith("One runs on this data directory")
+    assert "The published one of the demo." == found["master key"].found
+    assert "sk-scalix-dev-123456789" != trial["LITELLM_MASTER_KEY"]
 
 
 def test_litellms_own_database_is_a_warning(read: Read) -> None:

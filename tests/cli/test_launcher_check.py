@@ -43,6 +43,7 @@ def test_a_valid_configuration(
     """Exit 0, the models with and without credentials, and nothing made."""
     monkeypatch.setenv("SOME_KEY", "sk-some-key-0123456789")
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:hidden@h/d")
+    monkeypatch.setenv("SCALIX_MAX_BODY_BYTES", "5")
 
     assert 0 == check()
 
@@ -50,6 +51,7 @@ def test_a_valid_configuration(
     assert "Models with credentials: free-ready\n" in printed.out
     assert "OTHER_KEY  free-waiting" in printed.out
     assert "DATABASE_URL is not passed on" in printed.out
+    assert "SCALIX_MAX_BODY_BYTES: there is no such setting. Did you mean SCALIX_MAX_BODY_MB?" in printed.out
     assert "hidden" not in printed.out
     assert "" == printed.err
     assert [] == list(folder.iterdir())
@@ -67,6 +69,12 @@ def test_a_valid_configuration(
             ["--demo", "--host", "0.0.0.0"],
             {},
             "--demo: on 0.0.0.0 other machines could use the published key",
+        ),
+        ([], {"LITELLM_LOG_FILE": "/"}, "LITELLM_LOG_FILE: cannot write / (Is a directory)"),
+        (
+            [],
+            {"SCALIX_ACCESS_LOG": "../config.yaml/calls.log"},
+            "config.yaml/calls.log (Not a directory). Name another file.",
         ),
         ([], {"LITELLM_MASTER_KEY": "weak"}, "LITELLM_MASTER_KEY: too weak"),
         ([], {"REDIS_URL": "unix:///no/such.sock"}, "REDIS_URL: no Redis answers at unix:///no/such.sock"),
@@ -111,6 +119,32 @@ def test_what_is_wrong_is_told_in_one_line(
     assert 1 == len(printed.err.splitlines())
     assert "" == printed.out
     assert [] == list(folder.iterdir())
+
+
+def test_a_model_that_litellm_does_not_know_is_noted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Valid all the same: its table is of its release, and a server of one's own has names of its own."""
+    monkeypatch.setenv("SOME_KEY", "sk-some-key-0123456789")
+    text = (folder.parent / "config.yaml").read_text()
+    bare = "".join(
+        f"  - model_name: free-{i}\n    litellm_params: {{{params}, api_key: os.environ/SOME_KEY}}\n"
+        for i, params in enumerate(
+            ("model: gtp-4", "model: gpt-4", "model: house", "model: gtp-4, custom_llm_provider: openai")
+        )
+    )
+    (folder.parent / "config.yaml").write_text(text + bare)
+
+    assert 0 == check()
+
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Note: model_list")]
+    assert [
+        "Note: model_list[2].litellm_params.model: LiteLLM knows no model 'gtp-4', and leaves it out. Did you"
+        " mean gpt-4? Else write its provider before it, such as openai/gtp-4 where a server speaks"
+        " OpenAI's API.",
+        "Note: model_list[4].litellm_params.model: LiteLLM knows no model 'house', and leaves it out. Write"
+        " its provider before it, such as openai/house where a server speaks OpenAI's API.",
+    ] == notes
 
 
 def test_a_busy_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,3 +213,12 @@ def test_nothing_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert 0 == main(["--stop"])
     assert f"No gateway runs on {data_dir}.\n" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("action", ["--status", "--stop", "--check"])
+def test_a_data_directory_that_is_a_file_is_told(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what to name, whatever is asked for."""
+    assert 1 == main([action, "--data-dir", "../config.yaml"])
+
+    told = capsys.readouterr().err
+    assert told.endswith("config.yaml: is no directory. Name another one with --data-dir.\n")

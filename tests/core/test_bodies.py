@@ -109,7 +109,7 @@ COMPLETION = {
     **COMMON,
     "temperature": TEMPERATURE,
     "top_p": TOP_P,
-    "stream_options": (({"include_usage": True},), OBJECTS),
+    "stream_options": (({"include_usage": True}, {}), (*OBJECTS, {"include_usage": "yes"})),
     "n": ((1, 8), (*NUMBERS, 0, 9, 1.5)),
     "max_tokens": TOKENS,
     "stop": STOP,
@@ -638,13 +638,34 @@ def test_what_real_clients_send_arrives_unharmed(name: str) -> None:
     [
         (b"", "The request body is empty. Send a JSON object."),
         (b" \r\n\t ", "The request body is empty. Send a JSON object."),
-        (b"canary-7731", "The request body is not valid JSON (line 1, column 1). Correct it."),
-        (b'{"a": canary-7731}', "The request body is not valid JSON (line 1, column 7). Correct it."),
+        (
+            b"canary-7731",
+            "The request body is not valid JSON (line 1, column 1: unexpected character, expected a JSON"
+            " value). Correct it.",
+        ),
+        (
+            b'{"a": canary-7731}',
+            "The request body is not valid JSON (line 1, column 7: unexpected character, expected a JSON"
+            " value). Correct it.",
+        ),
         (
             b'{"a": 1,\n "b": "canary-7731',
-            "The request body is not valid JSON (line 2, column 19). Correct it.",
+            "The request body is not valid JSON (line 2, column 19: unexpected end of data). Correct it.",
         ),
-        (b'{"a": 1} canary-7731', "The request body is not valid JSON (line 1, column 10). Correct it."),
+        (
+            b'{"a": 1} canary-7731',
+            "The request body is not valid JSON (line 1, column 10: unexpected content after document)."
+            " Correct it.",
+        ),
+        (
+            b'\xef\xbb\xbf{"a": 1}',
+            "The request body is not valid JSON (line 1, column 1: UTF-8 byte order mark (BOM) is not"
+            " supported). Correct it.",
+        ),
+        (
+            '{"a": "canary-7731-\xe9"}'.encode("latin-1"),
+            "The request body is not valid JSON: it is not in UTF-8. Correct its encoding.",
+        ),
         (b'["canary-7731"]', "The request body must be a JSON object. Wrap the fields in { }."),
         (b'"canary-7731"', "The request body must be a JSON object. Wrap the fields in { }."),
         (b"7731", "The request body must be a JSON object. Wrap the fields in { }."),
@@ -715,6 +736,7 @@ def test_a_bomb_of_brackets_is_refused_quickly(raw: bytes) -> None:
         parse_body(raw)
 
     assert 400 == refused.value.status
+    assert "The request body is nested deeper than 64 levels. Flatten it." == refused.value.message
     assert time.process_time() - began < 0.5
 
 

@@ -71,6 +71,8 @@ def test_what_clients_send_is_taken(messages: list[Any]) -> None:
         (parts({"type": "image_url", "image_url": {"url": None}})[0], "image_url hold"),
         (parts({"type": "input_audio", "input_audio": 1})[0], "input_audio hold an object"),
         (parts({"type": "file"})[0], "file hold an object"),
+        (parts({"type": "image"})[0], "image have a source, an object"),
+        (parts({"type": "document", "source": "x"})[0], "document have a source, an object"),
         ({"role": "assistant", "tool_calls": {}}, "tool_calls"),
         ({"role": "assistant", "tool_calls": ["x"]}, "tool_calls"),
         ({"role": "assistant", "tool_calls": [{"id": "1", "function": 1}]}, "tool_calls"),

@@ -21,6 +21,7 @@ KEY = new_key(bytes(range(32)))
         ("authorization: bearer abcdefgh12345", "authorization: bearer [redacted]"),
         ("redis://user:hunter22@host:6379/0", "redis://[redacted]@host:6379/0"),
         ("redis://:hunter22@host:6379/0", "redis://[redacted]@host:6379/0"),
+        ("redis://:hunt@er22@host:6379/0", "redis://[redacted]@host:6379/0"),
         ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl end", "token [redacted] end"),
     ],
 )

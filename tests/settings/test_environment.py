@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix_callbacks.settings.environment import DEMO_MASTER_KEY, read_environment, with_env_files
+from scalix_callbacks.settings.env_files import with_env_files
+from scalix_callbacks.settings.environment import DEMO_MASTER_KEY, read_environment
 from scalix_callbacks.settings.errors import SettingsError
+from scalix_callbacks.settings.misspelled import misspelled
 from scalix_callbacks.settings.variables import SETTINGS
 
 KEY = "sk-0123456789abcdef"
@@ -285,6 +287,25 @@ def test_a_missing_or_broken_env_file_is_named(tmp_path: Path) -> None:
 
     assert f"--env-file {tmp_path}/no.env: no such file. Name an existing one." == str(missing.value)
     assert f"{broken}: cannot be read (UnicodeDecodeError). Mend the file." == str(unreadable.value)
+
+
+def test_a_line_of_an_env_file_that_sets_nothing_is_named(tmp_path: Path) -> None:
+    """Without its text, which may be a key."""
+    file = tmp_path / ".env"
+    file.write_text("# keys\n\nA=1\nexport B='two'\nC\nOPENAI_API_KEY sk-hidden\nD=4\n")
+    with pytest.raises(SettingsError) as wrong:
+        with_env_files({}, None, tmp_path)
+
+    assert f"{file}, line 6: is not NAME=value. Correct it." == str(wrong.value)
+
+
+def test_what_is_nearly_a_setting_is_told() -> None:
+    """Of our own names alone, and not what the YAML reads, or a launcher tells its workers."""
+    others = ("SCALIX_ENGINE_URLS", "SCALIX_DEMO_URL", "SCALIX_SOMETHING", "OPENAI_API_KEYS", "SCALIX_ENV")
+    values = dict.fromkeys(("SCALIX_MAX_BODY_BYTES", *others), "x")
+    config = {"model_list": [{"litellm_params": {"api_base": "os.environ/SCALIX_ENGINE_URLS"}}]}
+
+    assert [("SCALIX_MAX_BODY_BYTES", "SCALIX_MAX_BODY_MB")] == list(misspelled(values, config))
 
 
 @given(st.dictionaries(st.sampled_from([setting.name for setting in SETTINGS]), st.text(), max_size=5))

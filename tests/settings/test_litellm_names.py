@@ -5,10 +5,12 @@ from urllib.parse import urlsplit
 import litellm
 import pytest
 from litellm.llms.openai_like.json_loader import JSONProviderRegistry
+from litellm.types.router import LiteLLM_Params
+from litellm.types.utils import all_litellm_params
 
 from scalix_callbacks.core.tiers import DEFAULT_TIERS
 from scalix_callbacks.settings.errors import SettingsError
-from scalix_callbacks.settings.litellm_names import HOSTS, PROVIDERS, ROUTER_SETTINGS
+from scalix_callbacks.settings.litellm_names import HOSTS, PROVIDERS, ROUTER_SETTINGS, check_entry
 from scalix_callbacks.settings.model_list import read_catalogue
 
 MAY = {"PART": "mistral/small", "BASE": "https://api.groq.com/openai/v1"}
@@ -51,6 +53,31 @@ def test_every_model_that_litellm_can_call_passes() -> None:
             read({"model": model})
         except SettingsError:
             assert not is_called(model), model
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"litellm_params": {"api_bse": "http://h/v1"}}, "api_bse: unknown key. Did you mean api_base?"),
+        ({"litellm_params": {"apikey": "k"}}, "apikey: unknown key. Did you mean api_key?"),
+        ({"litellm_params": {}, "model_infos": {}}, "model_infos: unknown key. Did you mean model_info?"),
+        ({"litelm_params": {}}, "litelm_params: unknown key. Did you mean litellm_params?"),
+    ],
+)
+def test_what_is_nearly_a_name_of_a_deployment_is_told(entry: dict, told: str) -> None:
+    """Without its address a call would go to the provider's own, with the key that was meant for another."""
+    with pytest.raises(SettingsError) as caught:
+        read_catalogue({"model_list": [{"model_name": "m", **entry}]}, DEFAULT_TIERS, MAY)
+
+    assert str(caught.value).startswith("model_list[0].")
+    assert str(caught.value).endswith(told)
+
+
+def test_every_name_that_litellm_or_openai_takes_passes() -> None:
+    """None of them is taken for a misspelled one of ours."""
+    names = {*LiteLLM_Params.model_fields, *all_litellm_params, *litellm.OPENAI_CHAT_COMPLETION_PARAMS}
+
+    check_entry({"litellm_params": dict.fromkeys(names), "blocked": False}, "model_list[0]")
 
 
 def is_called(model: str) -> bool:

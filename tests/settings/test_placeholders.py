@@ -67,3 +67,41 @@ def test_a_model_with_a_placeholder_for_a_key_is_not_ready(params: dict, missing
 
     assert model is not None
     assert missing == model.deployments[0].missing
+
+
+CREDENTIALS = [
+    {"credential_name": name, "credential_values": values, "credential_info": {}}
+    for name, values in (
+        ("good", {"api_key": "os.environ/GOOD"}),
+        ("unset", {"api_key": "os.environ/ABSENT"}),
+        ("unfilled", {"api_key": "changeme"}),
+        ("from outside", {"api_key": "os.environ/MY_KEY"}),
+        ("of another kind", {"aws_region_name": "eu-west-1"}),
+        ("good", {"api_key": "changeme"}),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("params", "missing"),
+    [
+        ({"litellm_credential_name": "good"}, None),
+        ({"litellm_credential_name": "unset"}, "ABSENT"),
+        (
+            {"litellm_credential_name": "unfilled"},
+            "credential_list[2].credential_values.api_key (now a placeholder)",
+        ),
+        ({"litellm_credential_name": "from outside"}, "MY_KEY (now a placeholder)"),
+        ({"litellm_credential_name": "of another kind"}, None),
+        ({"litellm_credential_name": "unset", "api_key": "dummy"}, None),
+    ],
+)
+def test_a_named_credential_is_looked_into(params: dict, missing: str | None) -> None:
+    """It may hold a placeholder as well, or a variable that nobody has set."""
+    config = {
+        "model_list": [{"model_name": "free-a", "litellm_params": {"model": "openai/x", **params}}],
+        "credential_list": CREDENTIALS,
+    }
+    catalogue = read_catalogue(config, DEFAULT_TIERS, {"GOOD": "sk-a-key", "MY_KEY": "${MY_KEY}"})
+
+    assert missing == catalogue.models[0].deployments[0].missing

@@ -125,7 +125,7 @@ WRONG = {
         "model_list: [{model_name: a, litellm_params: {model: openai/a}, model_info: x}]",
         "model_list[0].model_info: must be a mapping. Correct it.",
     ),
-    "section": (
+    "section name": (
         f"{MODELS}router_settings: [x]",
         "router_settings: must be a mapping. Correct it.",
     ),
@@ -209,6 +209,27 @@ WRONG = {
         "router_settings.model_group_alias: must be a mapping. Correct it.",
     ),
     "credential_list": (f"{MODELS}credential_list: x", "credential_list: must be a list. Correct it."),
+    "credential without a name": (
+        f"{MODELS}credential_list: [{{credential_values: {{}}}}]",
+        "credential_list[0].credential_name: missing. Add a name.",
+    ),
+    "credential values": (
+        f"{MODELS}credential_list: [{{credential_name: a, credential_values: k}}]",
+        "credential_list[0].credential_values: must be a mapping such as {api_key: os.environ/KEY}. Add it.",
+    ),
+    "credential info": (
+        f"{MODELS}credential_list: [{{credential_name: a, credential_values: {{}}}}]",
+        "credential_list[0].credential_info: must be a mapping such as {}. Add it.",
+    ),
+    "credential that is none": (
+        params("model: openai/x, litellm_credential_name: opnai"),
+        f"{PARAMS}.litellm_credential_name: there is no credential 'opnai' in credential_list."
+        " Correct the name.",
+    ),
+    "misspelled section": (
+        f"{MODELS}router_setting: {{}}",
+        "'router_setting': unknown key. Did you mean router_settings?",
+    ),
     "scalix": (f"{MODELS}scalix: [x]", "scalix: must be a mapping. Correct it."),
     "scalix key": (f"{MODELS}scalix: {{teirs: {{}}}}", "scalix.teirs: unknown key. Did you mean tiers?"),
     "tier name": (
@@ -369,7 +390,8 @@ def test_an_engine_that_is_this_server_is_refused(address: str, end: str, tmp_pa
     in_yaml = params("model: openai/x, api_base: os.environ/MY_BASE")
 
     assert f"SCALIX_ENGINE_URL: {end}" == refusal(tmp_path, MODELS, {"SCALIX_ENGINE_URL": address})
-    assert f"{PARAMS}.api_base: {end}" == refusal(tmp_path, in_yaml, {"MY_BASE": address})
+    assert f"MY_BASE: {end}" == refusal(tmp_path, in_yaml, {"MY_BASE": address})
+    assert f"{PARAMS}.api_base: {end}" == refusal(tmp_path, params(f"model: openai/x, api_base: '{address}'"))
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:

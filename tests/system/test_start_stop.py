@@ -424,3 +424,15 @@ def test_the_environment_of_a_worker(launcher: Launcher) -> None:
     assert not {"DATABASE_URL", "SCALIX_DEMO_URL"} & set(values)
     assert 1 == launcher.terminal().count("DATABASE_URL is not passed on")
     assert "postgresql://" not in launcher.terminal()
+
+
+def test_what_is_no_http_is_answered_in_our_form(launcher: Launcher) -> None:
+    """The workers take connections by our own protocol."""
+    launcher.start()
+    parts = httpx.URL(launcher.state()["url"])
+    with socket.create_connection((parts.host, parts.port or 0), timeout=10) as client:
+        client.sendall(b"GARBAGE\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65_536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert "INVALID_REQUEST" == json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]["code"]

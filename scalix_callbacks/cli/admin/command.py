@@ -56,10 +56,24 @@ def _done(arguments: argparse.Namespace) -> Answer:
 def _print(answer: Answer, is_json: bool) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a key shown once must not be lost to an odd terminal
         sys.stdout.reconfigure(errors="backslashreplace")
-    if answer.pieces is not None:
-        sys.stdout.writelines(answer.pieces)
-    else:
-        print(json.dumps(answer.data, indent=2) if is_json else answer.text)
+    try:
+        if answer.pieces is not None:
+            sys.stdout.writelines(answer.pieces)
+        else:
+            print(json.dumps(answer.data, indent=2) if is_json else answer.text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads, such as `head`, has read enough
+        _let_go_of_stdout()
+    except OSError as error:
+        _let_go_of_stdout()
+        raise Refused(f"It is done, but its answer could not be written: {error.strerror}.") from error
+
+
+def _let_go_of_stdout() -> None:
+    """Python writes what is left there at its end, and would fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 @contextmanager

@@ -28,8 +28,14 @@ def reset(arguments: argparse.Namespace, office: Office) -> Answer:
         raise Refused("Redis does not answer: check REDIS_URL, and try again.") from None
     # After it: the log says what was done. Should it fail now, the command does, and may be repeated.
     office.accounts.note_access(Action.LIMITS_RESET, arguments.user, {"counters_reset": count})
-    text = f"The account {arguments.user} has fresh windows: {count} counters were reset."
-    return Answer({"id": arguments.user, "counters_reset": count}, text)
+    return Answer({"id": arguments.user, "counters_reset": count}, told_reset(arguments.user, count))
+
+
+def told_reset(user: str, count: int) -> str:
+    """Users without an account are counted, too, so that none is no mistake by itself."""
+    if not count:
+        return f"Nothing was counted for {user}, so nothing was reset: look at the spelling."
+    return f"The account {user} has fresh windows: {count} counters were reset."
 
 
 def clear(arguments: argparse.Namespace, office: Office) -> Answer:

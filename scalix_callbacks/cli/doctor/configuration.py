@@ -6,7 +6,8 @@ from pathlib import Path
 from scalix_callbacks.cli.child_environment import LITELLM_DATABASES
 from scalix_callbacks.cli.doctor.finding import Finding, ok, told, warning
 from scalix_callbacks.cli.doctor.subject import Subject
-from scalix_callbacks.settings.environment import ENV_FILES
+from scalix_callbacks.settings.env_files import ENV_FILES
+from scalix_callbacks.settings.misspelled import misspelled
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
@@ -15,6 +16,14 @@ def examine(subject: Subject) -> Iterator[Finding]:
         yield told("settings", subject.problem)
     elif subject.settings is not None:
         yield ok("settings", f"Valid, with {subject.settings.config_path}.")
+        for name, meant in misspelled(subject.values, subject.settings.config):
+            yield warning("settings", f"{name}: there is no such setting.", f"Did you mean {meant}?")
+        if subject.settings.is_demo:
+            yield ok(
+                "demo",
+                "One runs on this data directory, and its demo provider answers for every model. Stop it to"
+                " see what your own settings lack.",
+            )
     set_names = [name for name in LITELLM_DATABASES if subject.values.get(name)]
     if set_names:
         yield warning(

@@ -88,8 +88,9 @@ def trial_environment(
     loopback = ",".join(
         filter(None, (environment.get("NO_PROXY") or environment.get("no_proxy"), "127.0.0.1"))
     )
+    key = None if settings.is_demo else settings.environment.master_key  # the trial itself is no demo
     environment |= {
-        "LITELLM_MASTER_KEY": settings.environment.master_key or f"sk-{secrets.token_urlsafe(32)}",
+        "LITELLM_MASTER_KEY": key or f"sk-{secrets.token_urlsafe(32)}",
         "SCALIX_DATA_DIR": str(folder / "data"),
         "SCALIX_DATABASE_URL": f"sqlite:///{folder / 'data' / 'scalix.db'}",
         "LITELLM_LOG_FILE": str(folder / "litellm.log"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from scalix_callbacks.cli.doctor.finding import Finding, broken, ok, unknown, warning
 from scalix_callbacks.cli.doctor.subject import Subject
 from scalix_callbacks.cli.limit_words import limits_text
+from scalix_callbacks.cli.unknown_models import unknown_models
 from scalix_callbacks.core.catalogue import Catalogue, ChainKind, Model
 from scalix_callbacks.core.tiers import Tier
 
@@ -15,6 +16,8 @@ def examine(subject: Subject) -> Iterator[Finding]:
         return
     catalogue = subject.settings.catalogue
     yield from models(catalogue)
+    for found, mend in unknown_models(subject.settings, subject.values):
+        yield warning("models", found, mend)
     if unpriced := subject.settings.unpriced:
         yield prices(unpriced)
     for kind, chains in catalogue.chains.items():

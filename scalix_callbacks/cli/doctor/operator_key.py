@@ -5,12 +5,14 @@ from pathlib import Path
 
 from scalix_callbacks.cli.doctor.finding import Finding, broken, ok, unknown, warning
 from scalix_callbacks.cli.doctor.subject import Subject
-from scalix_callbacks.settings.environment import MIN_MASTER_KEY_LENGTH
+from scalix_callbacks.settings.environment import DEMO_MASTER_KEY, MIN_MASTER_KEY_LENGTH
 
 
 def examine(subject: Subject) -> Iterator[Finding]:
     if subject.environment is None:
         yield unknown("master key")
+    elif subject.environment.master_key == DEMO_MASTER_KEY:
+        yield ok("master key", "The published one of the demo.")
     elif subject.environment.master_key is not None:
         yield ok("master key", "Set, and strong enough.")
     else:

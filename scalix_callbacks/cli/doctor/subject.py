@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scalix_callbacks.cli.child_environment import litellm_environment, replace_environment
 from scalix_callbacks.cli.data_dir import DataDir
 from scalix_callbacks.cli.doctor.options import Options
+from scalix_callbacks.cli.running import find_running
+from scalix_callbacks.cli.start_error import StartError
 from scalix_callbacks.cli.start_options import Action, data_dir_of, read_settings, settings_values
 from scalix_callbacks.cli.start_options import Options as StartOptions
 from scalix_callbacks.core.redact import Redactor
@@ -41,7 +43,7 @@ class Subject:
 
 
 def read_subject(options: Options, environ: Mapping[str, str]) -> Subject:
-    """Reads the settings as a start would, and never fails for what they say."""
+    """Reads the settings as a start would, beside a demo as its start did; never fails for what they say."""
     overrides = {} if options.data_dir is None else {"SCALIX_DATA_DIR": options.data_dir}
     start = StartOptions(
         Action.CHECK, options.config, options.env_file, overrides, is_demo=False, is_json=options.is_json
@@ -50,6 +52,7 @@ def read_subject(options: Options, environ: Mapping[str, str]) -> Subject:
     values: Mapping[str, str] = {**environ, **overrides}
     try:
         values = settings_values(start, environ)
+        start = replace(start, is_demo=_runs_a_demo(DataDir(data_dir_of(values))))
         settings = read_settings(start, values, lambda model: _has_default_credentials(model, values))
     except SettingsError as error:
         problem = error
@@ -73,6 +76,14 @@ def as_process_environment(values: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         replace_environment(kept)
+
+
+def _runs_a_demo(data_dir: DataDir) -> bool:
+    try:
+        running = find_running(data_dir)
+    except StartError:  # it cannot be looked into, which has a line of its own
+        return False
+    return running is not None and running.state is not None and running.state.is_demo
 
 
 def _has_default_credentials(model: str, values: Mapping[str, str]) -> bool:

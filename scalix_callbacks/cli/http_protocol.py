@@ -1,0 +1,129 @@
+"""uvicorn's HTTP protocol, with its own refusals in the form of all our errors and with a bound on heads."""
+
+from asyncio import BaseTransport, TimerHandle
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid, render, response_headers
+
+HTTP_PROTOCOL = f"{__name__}:HttpProtocol"
+"""By name, as uvicorn's configuration takes it."""
+
+MAX_HEAD_BYTES = 65_536
+"""Of a request's address and headers, as of uvicorn's other parser (h11); that of httptools has no bound."""
+
+HEAD_TIMEOUT_S = 60.0
+"""From its first byte, or from a connection's begin, to its end; as long as bodies have."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection.
+
+    A head is read to its end before any application sees the request, so that who never ends it would fill
+    the memory, or hold the connection, without a key.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._is_in_head = True
+        self._heads = 0
+        self._unfinished_bytes = 0
+        self._is_too_large = False
+        self._timer: TimerHandle | None = None
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn wants a stream's, and gets one
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head, heads = self._is_in_head, self._heads
+        super().data_received(data)
+        if not (was_in_head and self._is_in_head and heads == self._heads):
+            self._unfinished_bytes = 0
+            return
+        self._unfinished_bytes += len(data)
+        if self._unfinished_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(_head_too_large())
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        self._is_in_head = False
+        self._heads += 1
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
+            self._is_too_large = True
+            raise ValueError("the parser passes it on as an error of its own")
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._is_in_head = True
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what the parser could not read; uvicorn's own answer is plain text."""
+        self._refuse(_head_too_large() if self._is_too_large else _malformed())
+
+    def _await_head(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _head_is_late(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._await_head()  # an answer is on its way, which the next request must not end
+        elif self._unfinished_bytes:
+            self._refuse(_head_late())
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: GatewayError) -> None:
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            self.transport.write(_written(error))
+        self.transport.close()
+
+
+def _written(error: GatewayError) -> bytes:
+    request_id = uuid4().hex
+    body = orjson.dumps({"error": render(error, request_id)})
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        "connection": "close",
+        "x-scalix-request-id": request_id,
+        **response_headers(error),
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return STATUS_LINE[error.status] + head.encode("latin-1", "replace") + b"\r\n" + body
+
+
+def _malformed() -> GatewayError:
+    return invalid(
+        "This is not a valid HTTP/1.1 request. Correct its first line, its headers or the length of its body."
+    )
+
+
+def _head_late() -> GatewayError:
+    return invalid(f"The headers of the request did not arrive within {HEAD_TIMEOUT_S:g} s. Send it again.")
+
+
+def _head_too_large() -> GatewayError:
+    return GatewayError(
+        ErrorCategory.REQUEST_TOO_LARGE,
+        f"The address and headers of the request are larger than {MAX_HEAD_BYTES:,} bytes. Send fewer or"
+        " shorter ones.",
+    )

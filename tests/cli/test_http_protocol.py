@@ -1,0 +1,168 @@
+"""What the HTTP parser refuses, over a real uvicorn and a real connection."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import uvicorn
+
+from scalix_callbacks.cli import http_protocol
+from scalix_callbacks.cli.http_protocol import HTTP_PROTOCOL, MAX_HEAD_BYTES
+from scalix_callbacks.cli.listener import bind, local_address
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
+CLOSE = b"Connection: close\r\n\r\n"
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Reads the body and tells its length; at /early the answer begins before, at /slow a second after."""
+    start = {"type": "http.response.start", "status": 200, "headers": []}
+    if scope["path"] == "/early":
+        await send(start)
+        await send({"type": "http.response.body", "body": b"begun ", "more_body": True})
+    read, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        read, more = read + len(message["body"]), message["more_body"]
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1)  # longer than heads may take here
+    if scope["path"] != "/early":
+        await send(start)
+    await send({"type": "http.response.body", "body": b"%d bytes" % read})
+
+
+@pytest_asyncio.fixture
+async def address() -> AsyncIterator[tuple[str, int]]:
+    """Of a server."""
+    config = uvicorn.Config(app, http=HTTP_PROTOCOL, lifespan="off", ws="none", log_config=None)
+    server = uvicorn.Server(config)
+    with bind("127.0.0.1", 0) as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        yield local_address(listener)
+        server.should_exit = True
+        await serving
+
+
+async def exchange(address: tuple[str, int], *pieces: bytes, pause_s: float = 0.0) -> bytes:
+    """Everything that comes back until the server closes."""
+    reader, writer = await asyncio.open_connection(*address)
+    with suppress(ConnectionError):
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause_s)
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+
+
+def error_of(answer: bytes) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Status, headers, and the inside of `error`."""
+    head, body = answer.split(b"\r\n\r\n", 1)
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert len(body) == int(headers["content-length"])
+    return int(first.split()[1]), headers, json.loads(body)["error"]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        *(b"GARBAGE\r\n\r\n", b"FOO / HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/3.0\r\nHost: x\r\n\r\n"),
+        *(GET + b"no colon\r\n\r\n", GET + b"X: a\0b\r\n\r\n"),
+        b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03",  # TLS
+        GET + b"Content-Length: -5\r\n\r\n",
+        GET + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        GET + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        GET + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+async def test_what_is_no_http_gets_an_error_in_our_form(
+    address: tuple[str, int], request_bytes: bytes
+) -> None:
+    """A client that reads `error.message` shows a sentence, as for any other mistake."""
+    status, headers, error = error_of(await exchange(address, request_bytes))
+
+    assert (400, "application/json") == (status, headers["content-type"])
+    assert ("INVALID_REQUEST", "invalid_request_error") == (error["code"], error["type"])
+    assert error["message"].startswith("This is not a valid HTTP/1.1 request.")
+    assert error["request_id"] == headers["x-scalix-request-id"]
+    assert "false" == headers["x-should-retry"]
+
+
+async def test_an_endless_head_is_refused_before_it_fills_the_memory(address: tuple[str, int]) -> None:
+    """By many headers, by one that does not end, and by an address that does not; no key is needed for it."""
+    # The last piece of each goes beyond: what came behind it would only meet a reset.
+    endless = (
+        [GET, *[b"X: %s\r\n" % (b"a" * 995)] * 66],
+        [GET + b"X: ", *[b"a" * 1_000] * 66],
+        [b"GET /", *[b"a" * 1_000] * 66],
+    )
+    answers = [await exchange(address, *pieces) for pieces in endless]
+
+    for answer in answers:
+        status, _, error = error_of(answer)
+        assert (413, "REQUEST_TOO_LARGE") == (status, error["code"])
+        assert "65,536 bytes" in error["message"]
+
+
+async def test_a_head_is_measured_however_it_arrives(address: tuple[str, int]) -> None:
+    """One that comes in one piece, and is complete, has the same bound."""
+    fits = await exchange(address, GET + b"X: " + b"a" * (MAX_HEAD_BYTES - 500) + b"\r\n" + CLOSE)
+    too_large = await exchange(address, GET + b"X: " + b"a" * MAX_HEAD_BYTES + b"\r\n" + CLOSE)
+
+    assert fits.startswith(b"HTTP/1.1 200 ")
+    assert 413 == error_of(too_large)[0]
+
+
+async def test_bodies_are_not_taken_for_heads(address: tuple[str, int]) -> None:
+    """However large, however they arrive, and with the next request right behind."""
+    size = 4 * MAX_HEAD_BYTES
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+    pieces = (post, b"a" * size, post, b"a" * (size - 100_000), b"a" * 100_000 + GET[:10], GET[10:] + CLOSE)
+    answer = await exchange(address, *pieces, pause_s=0.05)
+
+    assert 3 == answer.count(b"HTTP/1.1 200 ")
+    assert 2 == answer.count(b"262144 bytes")
+
+
+async def test_a_head_has_a_minute(address: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sends nothing, or half of one, does not hold the connection; also behind another request."""
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.2)
+
+    assert b"" == await exchange(address)
+    for before in ((), (GET + b"\r\n",)):
+        answer = await exchange(address, *before, GET, pause_s=0.1)
+        assert len(before) == answer.count(b"HTTP/1.1 200 ")
+        status, _, error = error_of(answer[answer.index(b"HTTP/1.1 400 ") :])
+        assert (400, "INVALID_REQUEST") == (status, error["code"])
+        assert error["message"].startswith("The headers of the request did not arrive within")
+
+
+async def test_the_next_head_ends_no_answer(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However late it is, the answer before it comes whole."""
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.2)
+    answer = await exchange(address, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", GET, pause_s=0.1)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"0 bytes" in answer
+    assert 1 == answer.count(b"HTTP/1.1 400 ")
+
+
+async def test_no_error_is_written_into_an_answer_that_has_begun(address: tuple[str, int]) -> None:
+    """Its client would read it as a part of that answer; the closed connection tells enough."""
+    post = b"POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = await exchange(address, post, b"zz\r\n", pause_s=0.2)
+
+    assert b"begun " in answer
+    assert b"error" not in answer
+    assert 1 == answer.count(b"HTTP/1.1 ")
