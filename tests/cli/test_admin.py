@@ -674,7 +674,6 @@ def test_whoever_reads_may_have_read_enough(run: Run, data_dir: Path) -> None:
         assert (b"", 0) == (process.stderr.read(), process.wait(timeout=60))
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
 def test_an_answer_that_cannot_be_written_is_told(data_dir: Path) -> None:
     """A key that was shown nowhere is one to make again."""
     command = [sys.executable, str(SCRIPT), "--data-dir", str(data_dir), "accounts", "create", "ada"]
