@@ -61,6 +61,7 @@ class Call:
         failure: how LiteLLM's call ended, in our terms; None: it did not fail, or not yet.
         engine: what it asks of the engine; None: nothing.
         tries: each time a provider was asked for it.
+        counted: ids of LiteLLM's deployments against which a failure of it was counted.
         trace: what happened to it; None: nobody keeps that.
         sender: what its program says of itself.
         record: of its end, in JSON values, once it was settled.
@@ -96,6 +97,7 @@ class Call:
     engine: EngineRequest | None = None
     work_began_s: float = 0.0
     tries: list[Try] = field(default_factory=list)
+    counted: set[str] = field(default_factory=set)
     trace: Trace | None = None
     sender: Sender = NOBODY
     record: Mapping[str, Any] | None = None

@@ -5,7 +5,7 @@ from typing import Any
 
 import litellm
 
-from scalix_callbacks.core.call import CURRENT_CALL, Call, Try
+from scalix_callbacks.core.call import Call, Try
 from scalix_callbacks.core.errors import ErrorCategory
 from scalix_callbacks.core.simulation import Simulation
 from scalix_callbacks.core.trace import Step
@@ -51,12 +51,6 @@ def failed(call: Call, error: BaseException) -> None:
         status = getattr(error, "status_code", None)
         about = {"category": last.category.value, "status": status if isinstance(status, int) else None}
         call.note(Step.FAILED, {**last.names, **about})
-
-
-def broke(error: BaseException) -> None:
-    """The stream of the provider asked last failed before there was an answer in it."""
-    if (call := CURRENT_CALL.get()) is not None:
-        failed(call, error)
 
 
 def blamed(call: Call, category: ErrorCategory) -> Served | None:

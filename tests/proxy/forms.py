@@ -54,9 +54,17 @@ def mend(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def open_router(
-    provider: DemoProviderServer, monkeypatch: pytest.MonkeyPatch, *, num_retries: int = 0
+    provider: DemoProviderServer,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    num_retries: int = 0,
+    rests: bool = False,
 ) -> AsyncIterator[Router]:
-    """Each of MODELS, with `second` behind it; LiteLLM as the launcher and our configuration have it."""
+    """Each of MODELS, with `second` behind it; LiteLLM as the launcher and our configuration have it.
+
+    Args:
+        rests: what fails too often is not asked for a while.
+    """
     monkeypatch.setenv("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", "true")
     monkeypatch.setattr(litellm, "use_chat_completions_url_for_anthropic_messages", True)
     monkeypatch.setattr(litellm, "drop_params", True)
@@ -81,7 +89,7 @@ async def open_router(
         ],
         fallbacks=[{name: [{"model": "second", "num_retries": 0}]} for name in MODELS if name != "second"],
         num_retries=num_retries,
-        disable_cooldowns=True,
+        disable_cooldowns=not rests,
     )
     try:
         yield router

@@ -31,6 +31,7 @@ from litellm.responses.streaming_iterator import (
     ResponsesAPIStreamingIterator,
 )
 from litellm.router import Router
+from litellm.router_utils import fallback_event_handlers
 from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices, Usage
 from openai import AsyncOpenAI
 from pydantic import BaseModel
@@ -66,6 +67,7 @@ PATCHED = (
     (Logging, "dispatch_failure_handlers"),
     (BaseResponsesAPIStreamingIterator, "_handle_failure"),
     (Router, "deployment_callback_on_failure"),
+    (fallback_event_handlers, "_trigger_cooldown_for_failed_deployment"),
     (Logging, "_record_zero_cost_diagnostic"),
     (Logging, "response_cost_calculator"),
     (Router, "_increment_deployment_usage"),

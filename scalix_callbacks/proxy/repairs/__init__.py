@@ -14,7 +14,7 @@ empty_streams       a stream of garbage that ends as a complete answer, where an
 empty_messages      the same of /v1/messages, where the provider's own words go on with it
 empty_responses     the same of /v1/responses
 empty_answers       the same of answers that are no streams
-stream_failures     its count of a stream's failure, against the deployment that is asked next
+stream_failures     its count of failures: of streams against the deployment that is asked next, or not at all
 last_pause          its pause after the last retry, before another model or the error
 text_streams        streams of /v1/completions, whose failures came when no other model was tried any more
 

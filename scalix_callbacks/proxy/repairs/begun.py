@@ -11,7 +11,7 @@ import openai
 from litellm.exceptions import InternalServerError, MidStreamFallbackError
 from litellm.utils import TextCompletionStreamWrapper
 
-from scalix_callbacks.proxy import tries
+from scalix_callbacks.proxy.repairs.stream_failures import IS_BEGINNING, broke
 
 MAX_HELD = 200
 """Chunks without a word: LiteLLM's own bound. There may be a long thought behind them."""
@@ -32,30 +32,38 @@ class Begun:
         self._first: deque[Any] = deque()
 
     async def begin(self) -> Self:
-        """Waits for the first word; what fails before it is noted as a failure of who was asked.
+        """Waits for the first word; what fails before it is noted and counted as a failure of who was asked.
 
         Raises:
             OpenAIError, HTTPError: the provider's failure; an InternalServerError where there is none of its
                 own, but nothing that is understood either.
         """
+        beginning = IS_BEGINNING.set(True)
         try:
-            async for chunk in self._stream:
-                if self._take(chunk) or len(self._first) >= MAX_HELD:
-                    return self
-            if self._is_answer():
-                return self
-            failure: Exception = no_answer(self._stream)
-        except Exception as error:
-            cause = error.original_exception if isinstance(error, MidStreamFallbackError) else None
-            failure = cause or error
-            if not isinstance(failure, openai.OpenAIError | httpx.HTTPError):
-                failure = no_answer(self._stream)  # LiteLLM stumbled over what it got
+            failure = await self._read()
         except BaseException:
             await self.aclose()
             raise
+        finally:
+            IS_BEGINNING.reset(beginning)
+        if failure is None:
+            return self
         await self.aclose()
-        tries.broke(failure)
+        broke(failure)
         raise failure
+
+    async def _read(self) -> Exception | None:
+        """Up to the first word; what it failed with before."""
+        try:
+            async for chunk in self._stream:
+                if self._take(chunk) or len(self._first) >= MAX_HELD:
+                    return None
+        except Exception as error:
+            cause = error.original_exception if isinstance(error, MidStreamFallbackError) else None
+            failure: Exception = cause or error
+            is_told = isinstance(failure, openai.OpenAIError | httpx.HTTPError)
+            return failure if is_told else no_answer(self._stream)  # LiteLLM stumbled over what it got
+        return None if self._is_answer() else no_answer(self._stream)
 
     def _take(self, chunk: Any) -> bool:
         """Keeps it; whether it was the first word."""

@@ -10,8 +10,8 @@ from typing import Any
 from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.router import Router
 
-from scalix_callbacks.proxy import tries
 from scalix_callbacks.proxy.repairs.begun import Begun, tells_usage
+from scalix_callbacks.proxy.repairs.stream_failures import broke
 from scalix_callbacks.proxy.stream_reading import says_something
 
 _original = Router._acompletion_streaming_iterator
@@ -37,11 +37,11 @@ async def _acompletion_streaming_iterator(
 
 
 async def fetch_stream(self: CustomStreamWrapper) -> Any:
-    """As LiteLLM's own; that the provider failed is noted, of which no hook is told here."""
+    """As LiteLLM's own; that the provider failed is noted and counted, of which no hook is told here."""
     try:
         return await _original_fetch(self)
     except Exception as error:  # of any class, and raised on
-        tries.broke(error)
+        broke(error)
         raise
 
 

@@ -27,10 +27,12 @@ def install() -> None:
     Logging.async_success_handler = _async_success_handler
 
 
-async def _async_success_handler(self: Logging, *args: Any, **kwargs: Any) -> None:
+async def _async_success_handler(self: Logging, result: Any = None, *args: Any, **kwargs: Any) -> None:
     if is_heard(self):
-        await _original(self, *args, **kwargs)
+        await _original(self, result, *args, **kwargs)
         return
+    if result is None or (isinstance(result, dict) and "content" not in result):
+        return  # a stream in which nothing was understood
     for callback in litellm._async_success_callback:
         if is_routers(callback):
             _count_success(callback.__self__, self)
