@@ -16,7 +16,7 @@ from scalix_callbacks.core.call import CURRENT_CALL, Call
 from scalix_callbacks.core.simulation import Simulation
 from scalix_callbacks.demo_provider.testing import DemoProviderServer
 from scalix_callbacks.proxy import tries
-from scalix_callbacks.proxy.repairs import garbage, stream_failures, success_log
+from scalix_callbacks.proxy.repairs import counted_failures, garbage, success_log
 from tests.proxy.forms import FORMS, MODELS, asked, mend, open_router
 
 pytestmark = [
@@ -70,7 +70,7 @@ async def router(provider: DemoProviderServer, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(litellm, name, [])
     litellm.callbacks.append(_Hooks())
     mend(monkeypatch)
-    for repair in (garbage, stream_failures, success_log):
+    for repair in (garbage, counted_failures, success_log):
         repair.install()
     async with open_router(provider, monkeypatch, num_retries=RETRIES, rests=True) as router:
         yield router

@@ -44,12 +44,12 @@ from scalix_callbacks.proxy.repairs import (
     answer_cost,
     callers_mistakes,
     correlation,
+    counted_failures,
     deployment_usage,
     empty_streams,
     last_pause,
     refused_keys,
     response_ids,
-    stream_failures,
     stream_models,
     success_log,
     text_streams,
@@ -543,7 +543,7 @@ async def test_a_failure_of_a_stream_is_counted_against_who_failed(
 ) -> None:
     """Where LiteLLM does not count it against the next one, which is asked by then, the mend can go."""
     if is_mended:
-        stream_failures.install()
+        counted_failures.install()
     params = {"model": "openai/m", "api_key": "k"}
     names = ("failed", "next")
     listed = [{"model_name": name, "litellm_params": params, "model_info": {"id": name}} for name in names]

@@ -14,7 +14,7 @@ empty_streams       a stream of garbage that ends as a complete answer, where an
 empty_messages      the same of /v1/messages, where the provider's own words go on with it
 empty_responses     the same of /v1/responses
 empty_answers       the same of answers that are no streams
-stream_failures     its count of failures: of streams against the deployment that is asked next, or not at all
+counted_failures    its count of failures: of streams against the deployment asked next, or not at all
 last_pause          its pause after the last retry, before another model or the error
 text_streams        streams of /v1/completions, whose failures came when no other model was tried any more
 
@@ -25,6 +25,7 @@ from scalix_callbacks.proxy.repairs import (
     answer_cost,
     callers_mistakes,
     correlation,
+    counted_failures,
     deployment_usage,
     empty_answers,
     empty_messages,
@@ -34,7 +35,6 @@ from scalix_callbacks.proxy.repairs import (
     last_pause,
     refused_keys,
     response_ids,
-    stream_failures,
     stream_models,
     success_log,
     text_streams,
@@ -58,7 +58,7 @@ REPAIRS = (
     empty_messages,
     empty_responses,
     empty_answers,
-    stream_failures,
+    counted_failures,
     last_pause,
     text_streams,
 )

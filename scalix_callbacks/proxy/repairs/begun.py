@@ -11,7 +11,7 @@ import openai
 from litellm.exceptions import InternalServerError, MidStreamFallbackError
 from litellm.utils import TextCompletionStreamWrapper
 
-from scalix_callbacks.proxy.repairs.stream_failures import IS_BEGINNING, broke
+from scalix_callbacks.proxy.repairs.counted_failures import IS_BEGINNING, broke
 
 MAX_HELD = 200
 """Chunks without a word: LiteLLM's own bound. There may be a long thought behind them."""

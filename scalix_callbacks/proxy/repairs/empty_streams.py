@@ -11,7 +11,7 @@ from litellm.litellm_core_utils.streaming_handler import CustomStreamWrapper
 from litellm.router import Router
 
 from scalix_callbacks.proxy.repairs.begun import Begun, tells_usage
-from scalix_callbacks.proxy.repairs.stream_failures import broke
+from scalix_callbacks.proxy.repairs.counted_failures import broke
 from scalix_callbacks.proxy.stream_reading import says_something
 
 _original = Router._acompletion_streaming_iterator
