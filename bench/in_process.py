@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 from bench.part import Effort, Part, Servers
 from bench.processes import folder, python
@@ -26,3 +27,7 @@ def measure(*flags: str) -> dict[str, float]:
         told = subprocess.run(command, env=environment, cwd=os.getcwd(), stdout=subprocess.PIPE, check=True)
     figures: dict[str, float] = json.loads(told.stdout.splitlines()[-1])
     return figures
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(*sys.argv[1:])))

@@ -1,6 +1,6 @@
 """The pack alone, in one process: what its edge and hooks add to a call, around a LiteLLM that does nothing.
 
-`python -m bench.pack URL KEY [--profile]`, as `bench.in_process` starts it.
+Started by `python -m bench.in_process [--profile]`, which gives it a Redis and a key.
 """
 
 import asyncio
