@@ -438,6 +438,31 @@ def running_demo(folder: Path, launcher_pid: int) -> None:
     )
 
 
+UNKNOWN = """\
+  - model_name: free-three
+    litellm_params: {model: gtp-4, api_key: k}
+"""
+
+
+def test_a_model_that_litellm_does_not_know_is_a_warning(read: Read, folder: Path) -> None:
+    """By its place in the YAML, with what to write instead."""
+    (folder / "config.yaml").write_text(CONFIG + UNKNOWN)
+    found = [f for f in models.examine(read()) if f.level is WARNING and "LiteLLM knows no" in f.found]
+
+    assert [
+        "model_list[2].litellm_params.model: LiteLLM knows no model 'gtp-4', and leaves it out. Did you mean"
+        " gpt-4? Else write its provider before it, such as openai/gtp-4 where a server speaks OpenAI's API."
+    ] == [f"{f.found} {f.next_step}" for f in found]
+
+
+@pytest.mark.usefixtures("running_demo")
+def test_beside_a_demo_every_model_is_known(read: Read, folder: Path) -> None:
+    """Its provider answers for every name."""
+    (folder / "config.yaml").write_text(CONFIG + UNKNOWN)
+
+    assert {OK} == {f.level for f in models.examine(read()) if f.name != "prices"}
+
+
 @pytest.mark.usefixtures("running_demo")
 def test_beside_a_demo_its_own_settings_are_looked_at(read: Read) -> None:
     """The demo provider answers for every model, so nothing is broken for the lack of keys."""
