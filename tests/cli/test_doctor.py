@@ -496,6 +496,15 @@ def test_where_there_can_be_no_data_directory_the_settings_are_read(read: Read, 
     assert examined.settings is not None and not examined.settings.is_demo
 
 
+def test_what_is_nearly_a_setting_is_a_warning(read: Read) -> None:
+    """Nothing reads it, and nothing else would say so."""
+    found = [f for f in configuration.examine(read(SCALIX_MAX_BODY_BYTES="5")) if f.level is WARNING]
+
+    assert [
+        "settings: SCALIX_MAX_BODY_BYTES: there is no such setting. Did you mean SCALIX_MAX_BODY_MB?"
+    ] == [f"{f.name}: {f.found} {f.next_step}" for f in found]
+
+
 def test_litellms_own_database_is_a_warning(read: Read) -> None:
     """LiteLLM would want Prisma; its address is not shown."""
     found = {f.name: f for f in configuration.examine(read(DATABASE_URL="postgresql://u:hidden@h/d"))}
