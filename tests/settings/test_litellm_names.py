@@ -68,6 +68,7 @@ def test_every_model_that_litellm_can_call_passes() -> None:
     [
         ({"litellm_params": {"api_bse": "http://h/v1"}}, "api_bse: unknown key. Did you mean api_base?"),
         ({"litellm_params": {"apikey": "k"}}, "apikey: unknown key. Did you mean api_key?"),
+        ({"litellm_params": {"API_BASE": "http://h/v1"}}, "API_BASE: unknown key. Did you mean api_base?"),
         ({"litellm_params": {}, "model_infos": {}}, "model_infos: unknown key. Did you mean model_info?"),
         ({"litelm_params": {}}, "litelm_params: unknown key. Did you mean litellm_params?"),
     ],
@@ -86,6 +87,11 @@ def test_every_name_that_litellm_or_openai_takes_passes() -> None:
     names = {*LiteLLM_Params.model_fields, *all_litellm_params, *litellm.OPENAI_CHAT_COMPLETION_PARAMS}
 
     check_entry({"litellm_params": dict.fromkeys(names), "blocked": False}, "model_list[0]")
+
+
+def test_a_name_that_is_no_text_is_like_none() -> None:
+    """YAML reads `on:` as true and `1:` as a number."""
+    check_entry({"litellm_params": {1: "x"}, True: "x"}, "model_list[0]")
 
 
 def is_called(model: str) -> bool:
