@@ -4,13 +4,9 @@ Every label has few values, all known when the worker starts: no user, no path, 
 the names and patterns of the configuration. Whatever else comes is counted as `other`.
 """
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from scalix_callbacks.core import limits
 from scalix_callbacks.core.call import Call
@@ -20,15 +16,13 @@ from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.tiers import Unit
 from scalix_callbacks.core.usage import Usage
 from scalix_callbacks.core.waits import wait_of
-from scalix_callbacks.tallies import shared_files
-from scalix_callbacks.tallies.waiting import Labels, Tally, Times
+from scalix_callbacks.tallies.registry import Registry
+from scalix_callbacks.tallies.waiting import Labels
 
 OPERATOR = "operator"
 NOBODY = "unknown"
 """The user type of a request without a valid key."""
 OTHER = "other"
-WRITE_S = 0.1
-"""How late what was counted shows; a worker that is killed takes so much with it."""
 _RATIOS = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
 _MODEL_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -87,165 +81,166 @@ class Metrics:
     """
 
     def __init__(self, shared_dir: str | None, names: Names | None = None) -> None:
-        self._shared_dir = shared_dir
-        self._registry = CollectorRegistry()
+        self._registry = registry = Registry(shared_dir)
+        self.page, self.exposition, self.write = registry.page, registry.exposition, registry.write
         self._names = names or Names()
         self._tiers = frozenset(self._names.tiers)
         self._limits = frozenset(self._names.limits)
         self._shadow_limits = frozenset(self._names.shadow_limits)
         self._model = lru_cache(maxsize=1_000)(self._find_model)
-        self._written: list[Tally | Times] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._active_now = 0
-        self._waiting_now = dict.fromkeys(self._names.tiers, 0)
         types = [*self._names.tiers, OPERATOR, NOBODY]
         endpoints = [endpoint.value for endpoint in Endpoint]
         of_endpoints: list[Labels] = [(endpoint,) for endpoint in endpoints]
-        self._requests = self._tally(
+        self._requests = registry.tally(
             "scalix_requests",
             "Requests for a model that were answered, refusals and errors included.",
             ("user_type", "endpoint"),
             [(kind, endpoint) for kind in types for endpoint in endpoints],
         )
-        self._times = self._of_times(
+        self._times = registry.times(
             "scalix_response_time_seconds",
             "From the arrival of a request for a model to the end of its answer.",
             ("endpoint",),
             _SECONDS,
             of_endpoints,
         )
-        self._answer_waits = self._of_times(
+        self._answer_waits = registry.times(
             "scalix_wait_seconds",
             "How long clients waited for an answer: the first piece of a stream, the whole of another.",
             ("endpoint",),
             _SECONDS,
             of_endpoints,
         )
-        self._errors = self._tally(
+        self._errors = registry.tally(
             "scalix_errors",
             "Errors that were answered, by category.",
             ("error_type",),
             [(category.value,) for category in ErrorCategory],
         )
-        self._errors_by_model = self._tally(
+        self._errors_by_model = registry.tally(
             "scalix_errors_by_model",
             "The same, by who asked and the model that was asked for.",
             ("error_type", "user_type", "model"),
         )
-        self._refused = self._tally(
+        self._refused = registry.tally(
             "scalix_limits_refused",
             "Calls that a limit refused.",
             ("user_type", "unit", "window_s"),
             [(tier, unit.value, str(window_s)) for tier, unit, window_s in self._names.limits],
         )
-        self._shadow_refusals = self._tally(
+        self._shadow_refusals = registry.tally(
             "scalix_shadow_refusals",
             "Calls that were admitted and that a limit in shadow would have refused.",
             ("user_type", "unit", "window_s"),
             [(tier, unit.value, str(window_s)) for tier, unit, window_s in self._names.shadow_limits],
         )
-        self._outcomes = self._tally(
+        self._outcomes = registry.tally(
             "scalix_outcomes", "How admitted calls ended.", ("outcome",), [(each.value,) for each in Outcome]
         )
-        self._tokens = self._tally("scalix_tokens", "Tokens of ended calls.", ("user_type", "kind"))
-        self._cost = self._tally(
+        self._tokens = registry.tally("scalix_tokens", "Tokens of ended calls.", ("user_type", "kind"))
+        self._cost = registry.tally(
             "scalix_provider_cost_usd", "What providers charge, as far as it is known.", ("model",)
         )
-        self._price = self._tally("scalix_price_usd", "What users pay.", ("user_type",))
-        self._model_calls = self._tally(
+        self._price = registry.tally("scalix_price_usd", "What users pay.", ("user_type",))
+        self._model_calls = registry.tally(
             "scalix_model_calls",
             "Calls by model: answered by it, or failed there, also where a fallback answered.",
             ("model", "result"),
             [(model, result) for model in self._names.models for result in ("ok", "failed")],
         )
-        self._model_times = self._of_times(
+        self._model_times = registry.times(
             "scalix_model_response_seconds", "Whole calls that a model answered.", ("model",), _MODEL_SECONDS
         )
-        self._first_tokens = self._of_times(
+        self._first_tokens = registry.times(
             "scalix_time_to_first_token_seconds",
             "From the arrival of a request to the first piece from its model.",
             ("model",),
             _MODEL_SECONDS,
         )
-        self._overhead = self._of_times(
+        self._overhead = registry.times(
             "scalix_overhead_seconds",
             "What the pack takes itself, Redis included: until LiteLLM has a call (admit), and to settle it.",
             ("step",),
             _OVERHEAD_S,
             [("admit",), ("settle",)],
         )
-        self._cache = self._tally(
+        self._cache = registry.tally(
             "scalix_cache",
             "Calls that the answer cache may answer, and whether it did.",
             ("result",),
             [("hit",), ("miss",)],
         )
-        self._estimates = self._of_times(
+        self._estimates = registry.times(
             "scalix_prompt_estimate_ratio",
             "Estimated prompt tokens of a call, divided by those its provider reported.",
             ("endpoint",),
             _RATIOS,
         )
-        self._without_store = self._tally(
+        self._without_store = registry.tally(
             "scalix_requests_without_store", "Calls that were admitted while Redis was lost.", ("user_type",)
         )
-        self._budgets = self._tally(
+        self._budgets = registry.tally(
             "scalix_budget_warnings",
             "Budgets of which 80 % were used up.",
             ("user_type",),
             [(kind,) for kind in types],
         )
-        self._alerts = self._tally(
+        self._alerts = registry.tally(
             "scalix_alerts",
             "Alerts for the webhook, and what became of them.",
             ("result",),
             [("sent",), ("failed",), ("dropped",)],
         )
-        self._rollbacks = self._tally(
+        self._rollbacks = registry.tally(
             "scalix_rollbacks",
             "Flags that were taken back because calls failed or were slow.",
             ("flag",),
             [(flag,) for flag in self._names.flags],
         )
-        self._overloaded = self._tally(
+        self._overloaded = registry.tally(
             "scalix_overload_refused",
             "Calls that were refused because their turn did not come.",
             ("user_type",),
             [(tier,) for tier in self._names.tiers],
         )
-        self._waits = self._of_times(
+        self._waits = registry.times(
             "scalix_overload_wait_seconds",
             "How long calls waited for their turn that got it; calls that need not wait are not counted.",
             ("user_type",),
             _WAITS_S,
             [(tier,) for tier in self._names.tiers],
         )
-        self._waiting = self._gauge(
-            "scalix_calls_waiting", "Calls that wait for their turn.", "livesum", ("user_type",)
+        self._waiting = registry.level(
+            "scalix_calls_waiting",
+            "Calls that wait for their turn.",
+            ("user_type",),
+            [(tier,) for tier in self._names.tiers],
         )
-        self._starts = self._tally("scalix_worker_starts", "Workers that started.", (), [()])
-        self._stops = self._tally("scalix_worker_stops", "Workers that ended as they should.", (), [()])
-        self._active = self._gauge("scalix_active_connections", "Requests for a model that are open.")
-        self._workers = self._gauge("scalix_workers", "Workers that serve.")
-        self._store_lost = self._gauge("scalix_store_lost", "Workers that go on without Redis now.")
-        self._ledger_failing = self._gauge(
+        self._starts = registry.tally("scalix_worker_starts", "Workers that started.", (), [()])
+        self._stops = registry.tally("scalix_worker_stops", "Workers that ended as they should.", (), [()])
+        self._active = registry.level("scalix_active_connections", "Requests for a model that are open.")
+        self._workers = registry.gauge("scalix_workers", "Workers that serve.")
+        self._store_lost = registry.gauge("scalix_store_lost", "Workers that go on without Redis now.")
+        self._ledger_failing = registry.gauge(
             "scalix_ledger_failing", "Workers that cannot bring records to the ledger now."
         )
-        self._pending = self._gauge("scalix_outbox_pending", "Records on their way to the ledger.", "livemax")
-        self._ends = self._gauge("scalix_waiting_ends", "Ended calls that Redis has not heard of.")
-        self._kept = self._gauge("scalix_kept_records", "Records that workers keep until SQL has them.")
-        self._ping = self._gauge(
+        self._pending = registry.gauge(
+            "scalix_outbox_pending", "Records on their way to the ledger.", "livemax"
+        )
+        self._ends = registry.gauge("scalix_waiting_ends", "Ended calls that Redis has not heard of.")
+        self._kept = registry.gauge("scalix_kept_records", "Records that workers keep until SQL has them.")
+        self._ping = registry.gauge(
             "scalix_redis_ping_seconds",
             "The last ping to Redis, of the worker where it took longest.",
             "livemax",
         )
-        self._silence = self._gauge(
+        self._silence = registry.gauge(
             "scalix_database_silent_seconds", "Since the database last answered a worker.", "livemax"
         )
-        self._up = self._gauge(
+        self._up = registry.gauge(
             "scalix_model_up", "0: auto mode holds the model for down.", "livemin", ("model",)
         )
-        self._resting = self._gauge(
+        self._resting = registry.gauge(
             "scalix_model_resting_deployments", "Deployments in cooldown.", "livemax", ("model",)
         )
 
@@ -253,13 +248,13 @@ class Metrics:
 
     def opened(self) -> None:
         """A request for a model has come in."""
-        self._active_now += 1
-        self._due()
+        self._active.add()
+        self._registry.due()
 
     def closed(self) -> None:
         """It is over, however it ended."""
-        self._active_now -= 1
-        self._due()
+        self._active.add(count=-1)
+        self._registry.due()
 
     def answered(
         self, call: Call, endpoint: Endpoint | None, error: ErrorCategory | None, took_s: float
@@ -278,24 +273,24 @@ class Metrics:
             self._errors.add((error.value,))
             asked = "none" if call.asked_model is None else self._model(call.asked_model)
             self._errors_by_model.add((error.value, self._user_type(call), asked))
-        self._due()
+        self._registry.due()
 
     def began_to_wait(self, tier: str) -> None:
         """A call must wait for its turn."""
-        self._waiting_now[tier] += 1
-        self._due()
+        self._waiting.add((tier,))
+        self._registry.due()
 
     def ended_waiting(self, tier: str, took_s: float, *, is_let_in: bool) -> None:
         """It waits no longer."""
-        self._waiting_now[tier] -= 1
+        self._waiting.add((tier,), -1)
         if is_let_in:
             self._waits.add((tier,), took_s)
-        self._due()
+        self._registry.due()
 
     def overloaded(self, tier: str) -> None:
         """A call was refused because its turn did not come."""
         self._overloaded.add((tier,))
-        self._due()
+        self._registry.due()
 
     def passed_on(self, took_s: float) -> None:
         """The pack has done its part before LiteLLM gets a call."""
@@ -308,7 +303,7 @@ class Metrics:
         user_type = self._user_type(call)
         is_known = (user_type, by.unit, by.window_s) in self._limits
         self._refused.add((user_type, by.unit.value, str(by.window_s) if is_known else OTHER))
-        self._due()
+        self._registry.due()
 
     def shadowed(self, call: Call, by: limits.Counter) -> None:
         """A limit in shadow would have refused a call."""
@@ -341,7 +336,7 @@ class Metrics:
             self._without_store.add((user_type,))
         if usage.prompt_tokens and not usage.is_estimated:
             self._estimates.add((call.endpoint.value,), call.ask.prompt_tokens / usage.prompt_tokens)
-        self._due()
+        self._registry.due()
 
     def _of_model(self, call: Call, record: CallRecord) -> None:
         asked = self._model(call.model or "")
@@ -373,29 +368,29 @@ class Metrics:
     def budget_warned(self, call: Call) -> None:
         """With this call its account has used 80 % of a budget."""
         self._budgets.add((self._user_type(call),))
-        self._due()
+        self._registry.due()
 
     # --- the worker --------------------------------------------------------------------------
 
     def alerted(self, result: str) -> None:
         """`sent`, `failed` or `dropped`."""
         self._alerts.add((result,))
-        self._due()
+        self._registry.due()
 
     def rolled_back(self, flag: str) -> None:
         """This worker has taken a flag back."""
         self._rollbacks.add((flag,))
-        self._due()
+        self._registry.due()
 
     def started(self) -> None:
         self._workers.set(1)
         self._starts.add()
-        self.write()
+        self._registry.write()
 
     def stopped(self) -> None:
         """The end as it should be; a worker that died never says so."""
         self._stops.add()
-        self.write()
+        self._registry.write()
         self._workers.set(0)
 
     def state(self, state: State) -> None:
@@ -416,45 +411,6 @@ class Metrics:
             if state.resting is not None:
                 self._resting.labels(model).set(state.resting.get(model, 0))
 
-    # --- what Prometheus reads -----------------------------------------------------------------
-
-    async def page(self) -> bytes:
-        """All workers' numbers in Prometheus' text format; what ended before it was asked for is in it."""
-        if self._shared_dir is not None:
-            await asyncio.sleep(2 * WRITE_S)
-        self.write()
-        return await asyncio.to_thread(self._read)
-
-    def exposition(self) -> bytes:
-        """What this worker has counted, and the others have written."""
-        self.write()
-        return self._read()
-
-    def write(self) -> None:
-        """Shows what has been counted so far."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._active.set(self._active_now)
-        for tier, count in self._waiting_now.items():
-            self._waiting.labels(tier).set(count)
-        for each in self._written:
-            each.write()
-
-    def _read(self) -> bytes:
-        if self._shared_dir is None:
-            return generate_latest(self._registry)
-        return shared_files.exposition(Path(self._shared_dir))
-
-    def _due(self) -> None:
-        """`write` soon; without an event loop, when it is read."""
-        if self._timer is None:
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError:
-                return
-            self._timer = loop.call_later(WRITE_S, self.write)
-
     # --- labels ------------------------------------------------------------------------------
 
     def _user_type(self, call: Call) -> str:
@@ -467,32 +423,3 @@ class Metrics:
 
     def _find_model(self, name: str) -> str:
         return self._names.listed_as(name) or OTHER
-
-    # --- making them -------------------------------------------------------------------------
-
-    def _tally(self, name: str, text: str, labels: Labels, zeros: list[Labels] | None = None) -> Tally:
-        tally = Tally(Counter(name, text, labels, registry=self._registry), zeros=zeros or [])
-        self._written.append(tally)
-        return tally
-
-    def _of_times(
-        self,
-        name: str,
-        text: str,
-        labels: Labels,
-        bounds: tuple[float, ...],
-        zeros: list[Labels] | None = None,
-    ) -> Times:
-        histogram = Histogram(name, text, labels, buckets=bounds, registry=self._registry)
-        times = Times(histogram, bounds, zeros=zeros or [])
-        self._written.append(times)
-        return times
-
-    def _gauge(self, name: str, text: str, mode: str = "livesum", labels: Labels = ()) -> Gauge:
-        return Gauge(
-            name,
-            text,
-            labels,
-            registry=self._registry,
-            multiprocess_mode=mode,  # type: ignore[arg-type]  # one of the library's own words
-        )
