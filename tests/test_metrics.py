@@ -16,7 +16,9 @@ from scalix_callbacks.core.record import CallRecord, Outcome
 from scalix_callbacks.core.routes import Endpoint
 from scalix_callbacks.core.tiers import HOUR_S, Unit
 from scalix_callbacks.core.usage import Usage
-from scalix_callbacks.metrics import Metrics, Names, State
+from scalix_callbacks.metrics import Metrics
+from scalix_callbacks.metrics.labels import Names
+from scalix_callbacks.metrics.worker import State
 from tests.records import call_record
 
 ASK = Ask("c", "ada", (), 80, None, None, {})
@@ -50,7 +52,7 @@ def record(outcome: Outcome = Outcome.OK, **fields) -> CallRecord:
 
 def read(metrics: Metrics) -> dict[tuple[str, ...], float]:
     """Name and label values, by the labels' names → value, of what is not 0."""
-    families = text_string_to_metric_families(metrics.exposition().decode())
+    families = text_string_to_metric_families(metrics.registry.exposition().decode())
     samples = (sample for family in families for sample in family.samples)
     return {
         (sample.name, *(sample.labels[name] for name in sorted(sample.labels))): sample.value
@@ -60,17 +62,17 @@ def read(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 
 def lines(metrics: Metrics) -> int:
-    return len(metrics.exposition().splitlines())
+    return len(metrics.registry.exposition().splitlines())
 
 
 def test_requests_are_counted_by_tier_and_endpoint():
     """Also those that were refused; whose key is not valid is nobody."""
     metrics = Metrics(None, NAMES)
-    metrics.answered(call(), Endpoint.CHAT, None, 0.3)
-    metrics.answered(call(), Endpoint.CHAT, ErrorCategory.RATE_LIMIT_EXCEEDED, 0.01)
-    metrics.answered(call(OPERATOR), Endpoint.CHAT, None, 0.3)
-    metrics.answered(call(None), Endpoint.MESSAGES, ErrorCategory.INVALID_API_KEY, 0.01)
-    metrics.answered(call(None), None, ErrorCategory.NOT_FOUND, 0.01)
+    metrics.requests.answered(call(), Endpoint.CHAT, None, 0.3)
+    metrics.requests.answered(call(), Endpoint.CHAT, ErrorCategory.RATE_LIMIT_EXCEEDED, 0.01)
+    metrics.requests.answered(call(OPERATOR), Endpoint.CHAT, None, 0.3)
+    metrics.requests.answered(call(None), Endpoint.MESSAGES, ErrorCategory.INVALID_API_KEY, 0.01)
+    metrics.requests.answered(call(None), None, ErrorCategory.NOT_FOUND, 0.01)
     found = read(metrics)
 
     assert 2 == found["scalix_requests_total", "chat", "free"]
@@ -99,7 +101,7 @@ def test_waiting_ends_with_the_first_piece_of_a_stream():
         (call(is_stream=True), ErrorCategory.CLIENT_CLOSED, 9.0),
         (call(is_stream=True), ErrorCategory.CLIENT_CLOSED, 15.0),
     ):
-        metrics.answered(each, Endpoint.CHAT, error, took_s)
+        metrics.requests.answered(each, Endpoint.CHAT, error, took_s)
     found = read(metrics)
 
     assert 4 == found["scalix_wait_seconds_count", "chat"]
@@ -110,9 +112,9 @@ def test_waiting_ends_with_the_first_piece_of_a_stream():
 def test_open_requests_are_counted():
     """As many as are open now."""
     metrics = Metrics(None)
-    metrics.opened()
-    metrics.opened()
-    metrics.closed()
+    metrics.requests.opened()
+    metrics.requests.opened()
+    metrics.requests.closed()
 
     assert 1 == read(metrics)[("scalix_active_connections",)]
 
@@ -120,8 +122,10 @@ def test_open_requests_are_counted():
 def test_ended_calls_are_counted_by_outcome_tokens_and_money():
     """The user's price and the provider's cost are two numbers."""
     metrics = Metrics(None, NAMES)
-    metrics.ended(call(), record(price_nano_usd=3_000_000, provider_cost_nano_usd=1_000_000), Usage(100, 5))
-    metrics.ended(call(local_ask=ASK), record(Outcome.ABORTED, cached_tokens=40), Usage(100, 5))
+    metrics.calls.ended(
+        call(), record(price_nano_usd=3_000_000, provider_cost_nano_usd=1_000_000), Usage(100, 5)
+    )
+    metrics.calls.ended(call(local_ask=ASK), record(Outcome.ABORTED, cached_tokens=40), Usage(100, 5))
     found = read(metrics)
 
     assert (1, 1) == (found["scalix_outcomes_total", "ok"], found["scalix_outcomes_total", "aborted"])
@@ -138,9 +142,13 @@ def test_ended_calls_are_counted_by_outcome_tokens_and_money():
 def test_a_fallback_counts_against_the_model_that_failed():
     """And for the one that answered; a user's mistake counts against none."""
     metrics = Metrics(None, NAMES)
-    metrics.ended(call(), record(model_used="gpt-5"), Usage(100, 5))
-    metrics.ended(call(), record(Outcome.ERROR, error_category=ErrorCategory.PROVIDER_TIMEOUT), Usage(0, 0))
-    metrics.ended(call(), record(Outcome.ERROR, error_category=ErrorCategory.CONTENT_POLICY), Usage(0, 0))
+    metrics.calls.ended(call(), record(model_used="gpt-5"), Usage(100, 5))
+    metrics.calls.ended(
+        call(), record(Outcome.ERROR, error_category=ErrorCategory.PROVIDER_TIMEOUT), Usage(0, 0)
+    )
+    metrics.calls.ended(
+        call(), record(Outcome.ERROR, error_category=ErrorCategory.CONTENT_POLICY), Usage(0, 0)
+    )
     found = read(metrics)
 
     assert 2 == found["scalix_model_calls_total", "gpt-4", "failed"]
@@ -151,9 +159,9 @@ def test_a_fallback_counts_against_the_model_that_failed():
 def test_time_to_the_first_token_is_that_of_streams():
     """A whole answer has none, nor has one from the cache."""
     metrics = Metrics(None, NAMES)
-    metrics.ended(call(), record(stream=True, time_to_first_token_ms=400), Usage(1, 1))
-    metrics.ended(call(), record(time_to_first_token_ms=400), Usage(1, 1))
-    metrics.ended(call(), record(Outcome.CACHED, stream=True, time_to_first_token_ms=1), Usage(1, 1))
+    metrics.calls.ended(call(), record(stream=True, time_to_first_token_ms=400), Usage(1, 1))
+    metrics.calls.ended(call(), record(time_to_first_token_ms=400), Usage(1, 1))
+    metrics.calls.ended(call(), record(Outcome.CACHED, stream=True, time_to_first_token_ms=1), Usage(1, 1))
 
     assert 1 == read(metrics)["scalix_time_to_first_token_seconds_count", "gpt-4"]
 
@@ -161,8 +169,8 @@ def test_time_to_the_first_token_is_that_of_streams():
 def test_refusals_name_the_limit():
     """An account's own window, which may be any, is `other`."""
     metrics = Metrics(None, NAMES)
-    metrics.denied(call(), Counter(Unit.REQUESTS, HOUR_S, 10))
-    metrics.denied(call(), Counter(Unit.REQUESTS, 1_234, 10))
+    metrics.calls.denied(call(), Counter(Unit.REQUESTS, HOUR_S, 10))
+    metrics.calls.denied(call(), Counter(Unit.REQUESTS, 1_234, 10))
     found = read(metrics)
 
     assert 1 == found["scalix_limits_refused_total", "requests", "free", "3600"]
@@ -172,8 +180,8 @@ def test_refusals_name_the_limit():
 def test_what_a_limit_in_shadow_would_have_refused_is_counted_apart():
     """By the limits that the tiers have in shadow; an account's own is `other`."""
     metrics = Metrics(None, replace(NAMES, shadow_limits=[("free", Unit.TOKENS, HOUR_S)]))
-    metrics.shadowed(call(), Counter(Unit.TOKENS, HOUR_S, None, 10))
-    metrics.shadowed(call(), Counter(Unit.REQUESTS, HOUR_S, None, 10))
+    metrics.calls.shadowed(call(), Counter(Unit.TOKENS, HOUR_S, None, 10))
+    metrics.calls.shadowed(call(), Counter(Unit.REQUESTS, HOUR_S, None, 10))
     found = read(metrics)
 
     assert 1 == found["scalix_shadow_refusals_total", "tokens", "free", "3600"]
@@ -186,8 +194,8 @@ def test_the_cache_is_counted_where_it_may_answer():
     metrics = Metrics(None)
     for is_hit in (True, True, False):
         plan = CachePlan("own:ada", "ada", "r", is_hit=is_hit)
-        metrics.ended(call(cache=plan), record(), Usage(0, 0))
-    metrics.ended(call(), record(), Usage(1, 1))
+        metrics.calls.ended(call(cache=plan), record(), Usage(0, 0))
+    metrics.calls.ended(call(), record(), Usage(1, 1))
     found = read(metrics)
 
     assert (2, 1) == (found["scalix_cache_total", "hit"], found["scalix_cache_total", "miss"])
@@ -196,9 +204,9 @@ def test_the_cache_is_counted_where_it_may_answer():
 def test_estimates_are_compared_with_what_providers_report():
     """80 guessed where 100 were used: 0.8. What was estimated itself is compared with nothing."""
     metrics = Metrics(None)
-    metrics.ended(call(), record(), Usage(100, 5))
-    metrics.ended(call(), record(Outcome.ABORTED), Usage(80, 5, is_estimated=True))
-    metrics.ended(call(), record(Outcome.ERROR), Usage(None, None))
+    metrics.calls.ended(call(), record(), Usage(100, 5))
+    metrics.calls.ended(call(), record(Outcome.ABORTED), Usage(80, 5, is_estimated=True))
+    metrics.calls.ended(call(), record(Outcome.ERROR), Usage(None, None))
     found = read(metrics)
 
     assert 1 == found["scalix_prompt_estimate_ratio_count", "chat"]
@@ -208,8 +216,8 @@ def test_estimates_are_compared_with_what_providers_report():
 def test_the_state_of_a_worker_shows():
     """What is not known keeps what it was; a model nobody knows anything of is up."""
     metrics = Metrics(None, NAMES)
-    metrics.state(State(pending=7, models_up={"gpt-4": False}, resting={"gpt-4": 2}))
-    metrics.state(State(is_store_lost=True, redis_ping_s=0.25))
+    metrics.worker.state(State(pending=7, models_up={"gpt-4": False}, resting={"gpt-4": 2}))
+    metrics.worker.state(State(is_store_lost=True, redis_ping_s=0.25))
     found = read(metrics)
 
     assert (1, 7) == (found[("scalix_store_lost",)], found[("scalix_outbox_pending",)])
@@ -222,9 +230,9 @@ def test_the_state_of_a_worker_shows():
 def test_a_worker_that_ended_well_says_so():
     """One that died never does."""
     metrics = Metrics(None)
-    metrics.started()
+    metrics.worker.started()
     before = read(metrics)
-    metrics.stopped()
+    metrics.worker.stopped()
     after = read(metrics)
 
     assert (1, 1) == (before[("scalix_workers",)], before[("scalix_worker_starts_total",)])
@@ -239,8 +247,8 @@ def test_labels_do_not_grow_with_what_comes():
     def all_sorts(i: int) -> None:
         someone = Caller(f"user-{i}", "free" if i % 2 else f"tier-{i}", Role.USER)
         asked = call(someone, model=f"anthropic/claude-{i}" if i % 3 else f"none-{i}")
-        metrics.answered(asked, Endpoint.CHAT, ErrorCategory.INTERNAL, 0.1)
-        metrics.denied(asked, Counter(Unit.TOKENS, 60 + i, 10))
+        metrics.requests.answered(asked, Endpoint.CHAT, ErrorCategory.INTERNAL, 0.1)
+        metrics.calls.denied(asked, Counter(Unit.TOKENS, 60 + i, 10))
         used = record(
             model_used=f"used-{i}",
             provider=f"p-{i}",
@@ -249,16 +257,16 @@ def test_labels_do_not_grow_with_what_comes():
             price_nano_usd=1,
             provider_cost_nano_usd=1,
         )
-        metrics.ended(asked, used, Usage(1, 1))
-        metrics.budget_warned(asked)
-        metrics.state(State(models_up={f"m-{i}": False}, resting={f"m-{i}": 1}))
+        metrics.calls.ended(asked, used, Usage(1, 1))
+        metrics.calls.budget_warned(asked)
+        metrics.worker.state(State(models_up={f"m-{i}": False}, resting={f"m-{i}": 1}))
 
     for i in range(6):
         all_sorts(i)
     before = lines(metrics)
     for i in range(1_000):
         all_sorts(i)
-    text = metrics.exposition().decode()
+    text = metrics.registry.exposition().decode()
 
     assert before == lines(metrics)
     assert not [word for word in ("user-", "none-", "claude", "tier-", "used-", "m-1") if word in text]
@@ -266,7 +274,7 @@ def test_labels_do_not_grow_with_what_comes():
 
 def test_every_category_and_tier_shows_from_the_start():
     """A rate over a counter that was not there before would miss its first step."""
-    text = Metrics(None, NAMES).exposition().decode()
+    text = Metrics(None, NAMES).registry.exposition().decode()
 
     assert all(f'scalix_errors_total{{error_type="{category}"}} 0.0' in text for category in ErrorCategory)
     assert 'scalix_requests_total{endpoint="chat",user_type="pro"} 0.0' in text
@@ -275,9 +283,9 @@ def test_every_category_and_tier_shows_from_the_start():
 async def test_what_ended_before_it_was_read_is_in_it():
     """Also where it is written only now and then."""
     metrics = Metrics(None)
-    metrics.alerted("sent")
-    told = (await metrics.page()).decode()
-    metrics.alerted("sent")
+    metrics.worker.alerted("sent")
+    told = (await metrics.registry.page()).decode()
+    metrics.worker.alerted("sent")
     await asyncio.sleep(0)
 
     assert 'scalix_alerts_total{result="sent"} 1.0' in told
@@ -289,14 +297,14 @@ from scalix_callbacks.metrics import Metrics
 from scalix_callbacks.core.call import Call
 from scalix_callbacks.core.routes import Endpoint
 metrics = Metrics(os.environ["PROMETHEUS_MULTIPROC_DIR"])
-metrics.started()
-metrics.opened()
+metrics.worker.started()
+metrics.requests.opened()
 for _ in range(int(sys.argv[1])):
-    metrics.answered(Call(request_id="r"), Endpoint.CHAT, None, 0.3)
+    metrics.requests.answered(Call(request_id="r"), Endpoint.CHAT, None, 0.3)
 if sys.argv[2] == "read":
-    sys.stdout.write(metrics.exposition().decode())
+    sys.stdout.write(metrics.registry.exposition().decode())
 else:
-    metrics.write()
+    metrics.registry.write()
 """
 
 
@@ -336,7 +344,7 @@ def test_errors_are_counted_by_category_tier_and_model():
         (OPERATOR, "nonsense", ErrorCategory.INVALID_REQUEST),
         (None, None, ErrorCategory.INVALID_API_KEY),
     ):
-        metrics.answered(call(caller, asked_model=asked), Endpoint.CHAT, error, 0.1)
+        metrics.requests.answered(call(caller, asked_model=asked), Endpoint.CHAT, error, 0.1)
     found = read(metrics)
 
     for labels in (
@@ -345,4 +353,4 @@ def test_errors_are_counted_by_category_tier_and_model():
         ("INVALID_API_KEY", "none", "unknown"),
     ):
         assert 1 == found["scalix_errors_by_model_total", *labels]
-    assert "ada" not in metrics.exposition().decode()
+    assert "ada" not in metrics.registry.exposition().decode()

@@ -36,7 +36,7 @@ _log = logging.getLogger("scalix.edge")
 
 
 class Counts(Protocol):
-    """`Metrics`."""
+    """`RequestMetrics`."""
 
     def opened(self) -> None: ...
 

@@ -28,7 +28,7 @@ def promtool(*arguments: str) -> str:
 def metrics() -> set[str]:
     """Each name a query may use."""
     known: set[str] = set()
-    for line in Metrics(None, NAMES).exposition().decode().splitlines():
+    for line in Metrics(None, NAMES).registry.exposition().decode().splitlines():
         if line.startswith("# TYPE ") and "_created " not in line:
             _, _, name, kind = line.split(" ")
             endings = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
