@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from scalix_callbacks.metrics import Metrics
 from tests.deploy.prometheus_tools import DEPLOY, program
-from tests.test_metrics import NAMES, Metrics
+from tests.metrics.support import NAMES
 
 FOLDER = DEPLOY / "prometheus"
 RULES = yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"][0]["rules"]

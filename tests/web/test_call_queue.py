@@ -15,7 +15,7 @@ from scalix_callbacks.metrics import Metrics
 from scalix_callbacks.metrics.labels import Names
 from scalix_callbacks.web.answer import Answer
 from scalix_callbacks.web.call_queue import CallQueue, ClientGone
-from tests.test_metrics import read
+from tests.metrics.support import read
 
 TIERS = TierTable(
     tuple(

@@ -10,7 +10,7 @@ from scalix_callbacks.metrics import Metrics
 from scalix_callbacks.metrics.labels import Names
 from scalix_callbacks.web.edge import Edge
 from scalix_callbacks.web.metrics import from_networks, metrics_page
-from tests.test_metrics import read
+from tests.metrics.support import read
 from tests.web.conftest import MAX_BODY_BYTES, Site, stream
 
 CHAT = {"model": "free-flash", "messages": [{"role": "user", "content": "Hello"}]}
