@@ -14,7 +14,6 @@ from uuid import uuid4
 
 from litellm.router import Router
 
-from scalix_callbacks import metric_files
 from scalix_callbacks.access_log import AccessLog
 from scalix_callbacks.adrift import Adrift
 from scalix_callbacks.alerts import Alerts, KeyWatch, StateWatch, budget_used
@@ -80,6 +79,7 @@ from scalix_callbacks.store.model_health import RedisModelHealth
 from scalix_callbacks.store.rollout_evidence import RedisRolloutEvidence
 from scalix_callbacks.store.sealing import Sealer
 from scalix_callbacks.store.traces import ForgetsTraces, Traces
+from scalix_callbacks.tallies import steady_numbers
 from scalix_callbacks.traces import Traced
 from scalix_callbacks.watch import Watch
 from scalix_callbacks.web.health import Health
@@ -164,7 +164,7 @@ class App:
         self._ends = Ends(self.limiter, self._breaker, told=self._drainer.wake)
         self._adrift = Adrift(self.limiter, self._breaker)
         self._kept = Kept(self.records)
-        metric_files.install()
+        steady_numbers.install()
         self.metrics = Metrics(os.environ.get("PROMETHEUS_MULTIPROC_DIR"), _names(settings))
         self.meter = Meter(
             self.limiter,
