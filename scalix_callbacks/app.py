@@ -217,7 +217,7 @@ class App:
             evidence,
             self.rollouts.names,
             triggers,
-            lowest_tier=self.settings.tiers.names[0],
+            lowest_tier=self.settings.tiers.lowest.name,
             tell=self.alerts.tell,
             rolled_back=self.metrics.worker.rolled_back,
         )

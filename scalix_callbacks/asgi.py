@@ -138,7 +138,7 @@ def _wrap() -> ASGIApp:
             pack.rollouts,
             pack.records,
             pack.settings.rollout.triggers,
-            lowest_tier=pack.settings.tiers.names[0],
+            lowest_tier=pack.settings.tiers.lowest.name,
             now=utc_now,
         ),
         pack.flags.told,

@@ -285,7 +285,7 @@ class AdminApi:
         return name
 
     def _tier_of(self, account: Account) -> Tier:
-        return self._tiers.get(account.tier_at(self._now()), self._tiers[self._tiers.names[0]])
+        return self._tiers.or_lowest(account.tier_at(self._now()))
 
 
 def segments_of(scope: Scope) -> list[str]:
