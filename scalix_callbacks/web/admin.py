@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -18,7 +17,7 @@ from scalix_callbacks.ledger.audit import Action, Actor, AuditLog
 from scalix_callbacks.ledger.export import Export
 from scalix_callbacks.ledger.identity import FALLBACK_TIER
 from scalix_callbacks.web.admin_body import Fields
-from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, translated
+from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, segments_of, translated
 from scalix_callbacks.web.privacy import stream_export
 from scalix_callbacks.web.query import MAX_DIGITS, limit_of, name_of, query_of, text_of, whole_of
 
@@ -286,10 +285,3 @@ class AdminApi:
 
     def _tier_of(self, account: Account) -> Tier:
         return self._tiers.or_lowest(account.tier_at(self._now()))
-
-
-def segments_of(scope: Scope) -> list[str]:
-    """Of the address, below `/scalix/admin/`; told apart before they are decoded: ids may hold slashes."""
-    raw = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
-    path = bytes(raw).partition(b"?")[0].decode("latin-1")
-    return [unquote(each) for each in path.split("/")[3:]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol, TypeVar
+from urllib.parse import unquote
 
 from starlette.types import Receive, Scope
 
@@ -28,6 +29,13 @@ def caller_of(scope: Scope) -> Caller:
     """Whomever the request is for."""
     caller: Caller = scope[CALL_IN_SCOPE].caller
     return caller
+
+
+def segments_of(scope: Scope) -> list[str]:
+    """Of the address, below `/scalix/admin/`; told apart before they are decoded: ids may hold slashes."""
+    raw = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
+    path = bytes(raw).partition(b"?")[0].decode("latin-1")
+    return [unquote(each) for each in path.split("/")[3:]]
 
 
 async def body_of(read_body: ReadsBody, scope: Scope, receive: Receive) -> Mapping[str, Any]:

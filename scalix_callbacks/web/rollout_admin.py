@@ -9,9 +9,8 @@ from starlette.types import Receive, Scope, Send
 
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.ledger.rollout_desk import RolloutDesk
-from scalix_callbacks.web.admin import segments_of
 from scalix_callbacks.web.admin_body import Fields
-from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, translated
+from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, segments_of, translated
 
 _Answer = dict[str, Any]
 
