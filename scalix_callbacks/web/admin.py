@@ -17,7 +17,7 @@ from scalix_callbacks.ledger.audit import Action, Actor, AuditLog
 from scalix_callbacks.ledger.export import Export
 from scalix_callbacks.ledger.identity import FALLBACK_TIER
 from scalix_callbacks.web.admin_body import Fields
-from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, segments_of, translated
+from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, segments_of, translated, work_of
 from scalix_callbacks.web.privacy import stream_export
 from scalix_callbacks.web.query import MAX_DIGITS, limit_of, name_of, query_of, text_of, whole_of
 
@@ -120,18 +120,9 @@ class AdminApi:
         scope: Scope,
         receive: Receive,
     ) -> _Answer:
-        what = "/".join(rest)
-        work = works.get((method, what))
-        if work is None:
-            allowed = [of for of, name in works if name == what]
-            if allowed:
-                raise GatewayError(
-                    ErrorCategory.METHOD_NOT_ALLOWED, headers={"allow": ", ".join(sorted(allowed))}
-                )
-            raise GatewayError(ErrorCategory.NOT_FOUND)
-        return await self._done(
-            work, id, await body_of(self._read_body, scope, receive) if method != "GET" else None
-        )
+        work = work_of(works, method, "/".join(rest))
+        body = await body_of(self._read_body, scope, receive) if method != "GET" else None
+        return await self._done(work, id, body)
 
     async def _done(self, work: _Work, id: str, body: Mapping[str, Any] | None) -> _Answer:
         answer: _Answer = await translated(asyncio.to_thread(work, id, body or {}))

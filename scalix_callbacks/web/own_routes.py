@@ -38,6 +38,25 @@ def segments_of(scope: Scope) -> list[str]:
     return [unquote(each) for each in path.split("/")[3:]]
 
 
+def work_of(works: Mapping[tuple[str, str], _T], method: str, name: str) -> _T:
+    """What is to be done, of `works` by method and name.
+
+    Raises:
+        GatewayError: NOT_FOUND, or METHOD_NOT_ALLOWED where there is something of that name.
+    """
+    if (work := works.get((method, name))) is not None:
+        return work
+    if allowed := sorted(of for of, known in works if known == name):
+        allow(method, *allowed)
+    raise GatewayError(ErrorCategory.NOT_FOUND)
+
+
+def allow(method: str, *methods: str) -> None:
+    """Raises GatewayError: METHOD_NOT_ALLOWED, for any other than `methods`."""
+    if method not in methods:
+        raise GatewayError(ErrorCategory.METHOD_NOT_ALLOWED, headers={"allow": ", ".join(methods)})
+
+
 async def body_of(read_body: ReadsBody, scope: Scope, receive: Receive) -> Mapping[str, Any]:
     """The fields of the body; none where it is empty."""
     raw = await read_body(scope, receive)
