@@ -17,7 +17,15 @@ from scalix_callbacks.ledger.audit import Action, Actor, AuditLog
 from scalix_callbacks.ledger.export import Export
 from scalix_callbacks.ledger.identity import FALLBACK_TIER
 from scalix_callbacks.web.admin_body import Fields
-from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, segments_of, translated, work_of
+from scalix_callbacks.web.own_routes import (
+    NO_STORE,
+    ReadsBody,
+    allow,
+    body_of,
+    segments_of,
+    translated,
+    work_of,
+)
 from scalix_callbacks.web.privacy import stream_export
 from scalix_callbacks.web.query import MAX_DIGITS, limit_of, name_of, query_of, text_of, whole_of
 
@@ -88,25 +96,29 @@ class AdminApi:
         match segments_of(scope):
             case ["accounts"] if method == "GET":
                 answer = await self._listed(query_of(scope))
-            case ["accounts"] if method == "POST":
+            case ["accounts"]:
+                allow(method, "GET", "POST")
                 answer = await self._done(self._create, "", await body_of(self._read_body, scope, receive))
-            case ["accounts", id] if method == "DELETE":
+            case ["accounts", id] if method != "GET":
+                allow(method, "DELETE", "GET")
                 answer = await self._erase(id)
-            case ["accounts", id, "export"] if method == "GET":
+            case ["accounts", id, "export"]:
+                allow(method, "GET")
                 await stream_export(self._export, name_of(id, "id"), scope, receive, send)
                 return
-            case ["accounts", id, "limits", "reset"] if method == "POST":
+            case ["accounts", id, "limits", "reset"]:
+                allow(method, "POST")
                 answer = await self._reset(id)
             case ["accounts", id, *rest]:
                 answer = await self._one(self._of_account, method, id, rest, scope, receive)
             case ["keys", id, *rest]:
                 answer = await self._one(self._of_key, method, id, rest, scope, receive)
-            case ["audit"] if method == "GET":
+            case ["audit"]:
+                allow(method, "GET")
                 answer = await self._entries(query_of(scope))
-            case ["audit", "verify"] if method == "GET":
+            case ["audit", "verify"]:
+                allow(method, "GET")
                 answer = await self._verdict()
-            case ["accounts"] | ["audit", *_]:
-                raise GatewayError(ErrorCategory.METHOD_NOT_ALLOWED)
             case _:
                 raise GatewayError(ErrorCategory.NOT_FOUND)
         await JSONResponse(answer, headers=NO_STORE)(scope, receive, send)
