@@ -31,6 +31,12 @@ def caller_of(scope: Scope) -> Caller:
     return caller
 
 
+def peer_of(scope: Scope) -> str | None:
+    """The address of who holds the connection; None: not known, such as on a unix socket."""
+    client = scope.get("client")
+    return None if not client else str(client[0])
+
+
 def segments_of(scope: Scope) -> list[str]:
     """Of the address, below `/scalix/admin/`; told apart before they are decoded: ids may hold slashes."""
     raw = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
