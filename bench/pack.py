@@ -140,7 +140,7 @@ async def run(key: str, is_profiled: bool) -> dict[str, float]:
         own={},
         exists=lambda scope: True,
         max_body_bytes=10**7,
-        counts=pack.metrics,
+        counts=pack.metrics.requests,
         traced=pack.traced,
     )
     await pack.start()

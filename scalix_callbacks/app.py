@@ -14,7 +14,6 @@ from uuid import uuid4
 
 from litellm.router import Router
 
-from scalix_callbacks import metric_files
 from scalix_callbacks.access_log import AccessLog
 from scalix_callbacks.adrift import Adrift
 from scalix_callbacks.alerts import Alerts, KeyWatch, StateWatch, budget_used
@@ -49,7 +48,9 @@ from scalix_callbacks.ledger.sightings import Sightings
 from scalix_callbacks.ledger.usage_records import UsageRecords
 from scalix_callbacks.ledger.usage_sums import UsageSums
 from scalix_callbacks.metering import Meter
-from scalix_callbacks.metrics import Metrics, Names, State
+from scalix_callbacks.metrics import Metrics
+from scalix_callbacks.metrics.labels import Names
+from scalix_callbacks.metrics.worker import State
 from scalix_callbacks.proxy import logs, runtime
 from scalix_callbacks.proxy.answer_cache import AnswerCache
 from scalix_callbacks.proxy.auto_models import auto_models
@@ -78,6 +79,7 @@ from scalix_callbacks.store.model_health import RedisModelHealth
 from scalix_callbacks.store.rollout_evidence import RedisRolloutEvidence
 from scalix_callbacks.store.sealing import Sealer
 from scalix_callbacks.store.traces import ForgetsTraces, Traces
+from scalix_callbacks.tallies import steady_numbers
 from scalix_callbacks.traces import Traced
 from scalix_callbacks.watch import Watch
 from scalix_callbacks.web.health import Health
@@ -162,7 +164,7 @@ class App:
         self._ends = Ends(self.limiter, self._breaker, told=self._drainer.wake)
         self._adrift = Adrift(self.limiter, self._breaker)
         self._kept = Kept(self.records)
-        metric_files.install()
+        steady_numbers.install()
         self.metrics = Metrics(os.environ.get("PROMETHEUS_MULTIPROC_DIR"), _names(settings))
         self.meter = Meter(
             self.limiter,
@@ -173,20 +175,20 @@ class App:
             workers=environment.workers,
             adrift=self._adrift,
             keep=self._kept.keep,
-            ended=self.metrics.ended,
+            ended=self.metrics.calls.ended,
             chain_of=self.gateway.fallback_options,
             max_output_of=max_output_of(settings.catalogue),
             prices=settings.prices,
             auto=self.auto,
-            denied=self.metrics.denied,
-            shadowed=self.metrics.shadowed,
+            denied=self.metrics.calls.denied,
+            shadowed=self.metrics.calls.shadowed,
             settled=self._settled,
         )
         self.alerts = Alerts(
             environment.alert_webhook,
             everywhere=RedisAlertClaims(self._redis) if self._redis is not None else None,
             here=HostAlertClaims(environment.data_dir / "alerts.json"),
-            told=self.metrics.alerted,
+            told=self.metrics.worker.alerted,
         )
         self._watch = StateWatch(self.alerts, time.monotonic)
         self._key_watch = KeyWatch(
@@ -215,9 +217,9 @@ class App:
             evidence,
             self.rollouts.names,
             triggers,
-            lowest_tier=self.settings.tiers.names[0],
+            lowest_tier=self.settings.tiers.lowest.name,
             tell=self.alerts.tell,
-            rolled_back=self.metrics.rolled_back,
+            rolled_back=self.metrics.worker.rolled_back,
         )
 
     def _breakers(self) -> HasBreakers:
@@ -328,7 +330,7 @@ class App:
             except Exception:
                 _log.exception("Keeping the leases failed; it is tried again.")
             state = await self._state()
-            self.metrics.state(state)
+            self.metrics.worker.state(state)
             self._watch.look(
                 is_store_lost=state.is_store_lost,
                 database_silent_s=state.database_silent_s,
@@ -337,11 +339,11 @@ class App:
             await asyncio.sleep(RENEW_S)
 
     def _settled(self, call: Call, nano_usd: int, took_s: float) -> None:
-        self.metrics.settled(took_s)
+        self.metrics.calls.settled(took_s)
         if call.settled is None or call.caller is None or not nano_usd:
             return
         for standing in passed_warning(call.settled.standings, nano_usd):
-            self.metrics.budget_warned(call)
+            self.metrics.calls.budget_warned(call)
             self.alerts.tell(budget_used(call.caller.id, call.caller.tier, standing))
 
     async def _state(self) -> State:

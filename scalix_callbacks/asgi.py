@@ -85,7 +85,7 @@ def _wrap() -> ASGIApp:
         "/v1/user/info": info_page(pack.settings.tiers, pack),
         "/v1/user/budget": budget_page(pack.settings.tiers, pack),
         "/v1/user/export": own_export(pack.export),
-        "/metrics": metrics_page(pack.metrics.page),
+        "/metrics": metrics_page(pack.metrics.registry.page),
         "/scalix/admin/ledger": ledger_page(pack.records),
         "/scalix/admin/outbox": outbox_state(pack.limiter),
         "/scalix/admin/traces/{id}": trace_page(pack.traces),
@@ -102,7 +102,7 @@ def _wrap() -> ASGIApp:
         own=own,
         exists=exists,
         max_body_bytes=pack.settings.environment.max_body_bytes,
-        counts=AlsoCounts(pack.metrics, pack.flags),
+        counts=AlsoCounts(pack.metrics.requests, pack.flags),
         reads_metrics=from_networks(pack.settings.environment.metrics_networks),
         traced=pack.traced,
         simulates=pack.settings.environment.is_development,
@@ -110,7 +110,7 @@ def _wrap() -> ASGIApp:
             pack.settings.tiers,
             most_in=pack.settings.environment.max_active_calls,
             most_waiting=pack.settings.environment.max_waiting_calls,
-            counts=pack.metrics,
+            counts=pack.metrics.requests,
         ),
     )
     own["/key/generate"] = KeyGenerator(
@@ -138,7 +138,7 @@ def _wrap() -> ASGIApp:
             pack.rollouts,
             pack.records,
             pack.settings.rollout.triggers,
-            lowest_tier=pack.settings.tiers.names[0],
+            lowest_tier=pack.settings.tiers.lowest.name,
             now=utc_now,
         ),
         pack.flags.told,
@@ -159,7 +159,7 @@ def _status_page(pack: App, edge: Edge) -> StatusPage:
         waiting=pack.limiter,
         resting=pack.resting,
         model_health=lambda: pack.auto.health,
-        exposition=pack.metrics.page,
+        exposition=pack.metrics.registry.page,
         catalogue=settings.catalogue,
         tiers=settings.tiers,
         workers=settings.environment.workers,
@@ -208,14 +208,14 @@ def _lifespan(pack: App, litellms: _Lifespan) -> _Lifespan:
                 pack.attach(proxy_server.llm_router)
             _listen_for_the_end(pack)
             await pack.start()
-            pack.metrics.started()
+            pack.metrics.worker.started()
             try:
                 yield state
             finally:
                 pack.is_stopping = True
                 await _flush()
                 await pack.stop()
-                pack.metrics.stopped()
+                pack.metrics.worker.stopped()
 
     return lifespan
 

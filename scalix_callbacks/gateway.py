@@ -324,9 +324,8 @@ class Gateway:
         if account is not None:
             tier = self._tier_name(account, self._now())
         else:
-            tier = claimed_tier or ("pro" if user.startswith(KEY_PREFIX) else "free")
-            if tier not in self._tiers:
-                tier = self._lowest
+            claimed = claimed_tier or ("pro" if user.startswith(KEY_PREFIX) else "free")
+            tier = self._tiers.or_lowest(claimed).name
         overrides = () if account is None else account.own_limits
         created_at_s = None if account is None else account.created_at.timestamp()
         return Caller(
@@ -337,17 +336,11 @@ class Gateway:
         if account.suspended_at is not None:
             self._refused(account.id, Policy.ACCOUNT_SUSPENDED)
             raise GatewayError(ErrorCategory.ACCOUNT_SUSPENDED)
-        tier = account.tier_at(now)
-        # A tier that has left the configuration must not give its accounts more than the least.
-        return tier if tier in self._tiers else self._lowest
+        return self._tiers.or_lowest(account.tier_at(now)).name
 
     def _refused(self, account_id: str, policy: Policy) -> None:
         if self._watch is not None:
             self._watch.refused(account_id, policy)
-
-    @property
-    def _lowest(self) -> str:
-        return self._tiers.names[0]
 
 
 def _user_id(in_body: object, in_header: str | None) -> str | None:

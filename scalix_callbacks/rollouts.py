@@ -277,7 +277,7 @@ class Flags:
 
 
 class Counts(Protocol):
-    """`Metrics`, as the edge knows it."""
+    """`RequestMetrics`, as the edge knows it."""
 
     def opened(self) -> None: ...
 

@@ -25,7 +25,7 @@ def client_address(peer: str | None, forwarded_for: str | None, trusted: Sequenc
         return peer
     address = peer
     for hop in reversed(forwarded_for.rsplit(",", MAX_HOPS)[-MAX_HOPS:]):
-        if not _is_within(address, trusted):
+        if not is_within(address, trusted):
             break
         if _parsed(hop.strip()) is None:
             break
@@ -33,9 +33,10 @@ def client_address(peer: str | None, forwarded_for: str | None, trusted: Sequenc
     return address
 
 
-def is_trusted(peer: str | None, trusted: Sequence[Network]) -> bool:
-    """Whether who holds the connection is a proxy whose words about the client count."""
-    return _is_within(peer or "", trusted)
+def is_within(address: str | None, networks: Sequence[Network]) -> bool:
+    """Whether an address is of one of `networks`; one that is not known is of none."""
+    parsed = _parsed(address or "")
+    return parsed is not None and any(parsed in network for network in networks)
 
 
 def network_of(address: str | None) -> str | None:
@@ -45,11 +46,6 @@ def network_of(address: str | None) -> str | None:
         return None
     prefix = IPV4_PREFIX if parsed.version == 4 else IPV6_PREFIX
     return str(ip_network((parsed.packed, prefix), strict=False))
-
-
-def _is_within(address: str, networks: Sequence[Network]) -> bool:
-    parsed = _parsed(address)
-    return parsed is not None and any(parsed in network for network in networks)
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:

@@ -133,6 +133,14 @@ class TierTable(Mapping[str, Tier]):
     def names(self) -> tuple[str, ...]:
         return tuple(self._tiers)
 
+    @property
+    def lowest(self) -> Tier:
+        return next(iter(self._tiers.values()))
+
+    def or_lowest(self, name: str) -> Tier:
+        """The tier `name`; where that has left the configuration, its accounts get no more than the least."""
+        return self._tiers.get(name) or self.lowest
+
     def lowest_covering(self, models: tuple[str, ...]) -> Tier | None:
         """The lowest tier that permits all of `models`; None when none does."""
         return next((tier for tier in self._tiers.values() if all(map(tier.permits, models))), None)

@@ -71,11 +71,11 @@ class Workplace:
         self.__dict__.clear()
 
     def tier_of(self, user_id: str) -> Tier:
-        """With the limits of the account; free where there is no account."""
+        """With the limits and the budget of the account; free where there is no account."""
         account = Accounts(self._engine).find_account(user_id)
         if account is None:
-            return self.settings.tiers[FALLBACK_TIER]
-        return self.settings.tiers[account.tier_at(utc_now())].overridden(account.limit_overrides)
+            return self.settings.tiers.or_lowest(FALLBACK_TIER)
+        return self.settings.tiers.or_lowest(account.tier_at(utc_now())).overridden(account.own_limits)
 
     def keep(self, record: CallRecord) -> None:
         """Counts the call against its account's limits, where a Redis is there, and keeps its record.

@@ -1,9 +1,9 @@
-"""Counters and histograms that are counted in memory first: writing to shared files costs more than a sum."""
+"""Numbers that are counted in memory first: writing to shared files costs more than a sum."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 Labels = tuple[str, ...]
 
@@ -75,3 +75,20 @@ class Times:
         if child is None:
             child = self._children[labels] = self._histogram.labels(*labels) if labels else self._histogram
         return child
+
+
+class Level:
+    """A gauge that is counted up and down; how it stands shows after `write`."""
+
+    def __init__(self, gauge: Gauge, all_labels: Sequence[Labels]) -> None:
+        """`all_labels`: the label values there are."""
+        self._now = dict.fromkeys(all_labels, 0)
+        self._children = {labels: gauge.labels(*labels) if labels else gauge for labels in all_labels}
+
+    def add(self, labels: Labels = (), count: int = 1) -> None:
+        """Counts; a negative count goes down."""
+        self._now[labels] += count
+
+    def write(self) -> None:
+        for labels, count in self._now.items():
+            self._children[labels].set(count)

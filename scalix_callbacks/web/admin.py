@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -18,7 +17,15 @@ from scalix_callbacks.ledger.audit import Action, Actor, AuditLog
 from scalix_callbacks.ledger.export import Export
 from scalix_callbacks.ledger.identity import FALLBACK_TIER
 from scalix_callbacks.web.admin_body import Fields
-from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, translated
+from scalix_callbacks.web.own_routes import (
+    NO_STORE,
+    ReadsBody,
+    allow,
+    body_of,
+    segments_of,
+    translated,
+    work_of,
+)
 from scalix_callbacks.web.privacy import stream_export
 from scalix_callbacks.web.query import MAX_DIGITS, limit_of, name_of, query_of, text_of, whole_of
 
@@ -89,25 +96,29 @@ class AdminApi:
         match segments_of(scope):
             case ["accounts"] if method == "GET":
                 answer = await self._listed(query_of(scope))
-            case ["accounts"] if method == "POST":
+            case ["accounts"]:
+                allow(method, "GET", "POST")
                 answer = await self._done(self._create, "", await body_of(self._read_body, scope, receive))
-            case ["accounts", id] if method == "DELETE":
+            case ["accounts", id] if method != "GET":
+                allow(method, "DELETE", "GET")
                 answer = await self._erase(id)
-            case ["accounts", id, "export"] if method == "GET":
+            case ["accounts", id, "export"]:
+                allow(method, "GET")
                 await stream_export(self._export, name_of(id, "id"), scope, receive, send)
                 return
-            case ["accounts", id, "limits", "reset"] if method == "POST":
+            case ["accounts", id, "limits", "reset"]:
+                allow(method, "POST")
                 answer = await self._reset(id)
             case ["accounts", id, *rest]:
                 answer = await self._one(self._of_account, method, id, rest, scope, receive)
             case ["keys", id, *rest]:
                 answer = await self._one(self._of_key, method, id, rest, scope, receive)
-            case ["audit"] if method == "GET":
+            case ["audit"]:
+                allow(method, "GET")
                 answer = await self._entries(query_of(scope))
-            case ["audit", "verify"] if method == "GET":
+            case ["audit", "verify"]:
+                allow(method, "GET")
                 answer = await self._verdict()
-            case ["accounts"] | ["audit", *_]:
-                raise GatewayError(ErrorCategory.METHOD_NOT_ALLOWED)
             case _:
                 raise GatewayError(ErrorCategory.NOT_FOUND)
         await JSONResponse(answer, headers=NO_STORE)(scope, receive, send)
@@ -121,18 +132,9 @@ class AdminApi:
         scope: Scope,
         receive: Receive,
     ) -> _Answer:
-        what = "/".join(rest)
-        work = works.get((method, what))
-        if work is None:
-            allowed = [of for of, name in works if name == what]
-            if allowed:
-                raise GatewayError(
-                    ErrorCategory.METHOD_NOT_ALLOWED, headers={"allow": ", ".join(sorted(allowed))}
-                )
-            raise GatewayError(ErrorCategory.NOT_FOUND)
-        return await self._done(
-            work, id, await body_of(self._read_body, scope, receive) if method != "GET" else None
-        )
+        work = work_of(works, method, "/".join(rest))
+        body = await body_of(self._read_body, scope, receive) if method != "GET" else None
+        return await self._done(work, id, body)
 
     async def _done(self, work: _Work, id: str, body: Mapping[str, Any] | None) -> _Answer:
         answer: _Answer = await translated(asyncio.to_thread(work, id, body or {}))
@@ -285,11 +287,4 @@ class AdminApi:
         return name
 
     def _tier_of(self, account: Account) -> Tier:
-        return self._tiers.get(account.tier_at(self._now()), self._tiers[self._tiers.names[0]])
-
-
-def segments_of(scope: Scope) -> list[str]:
-    """Of the address, below `/scalix/admin/`; told apart before they are decoded: ids may hold slashes."""
-    raw = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
-    path = bytes(raw).partition(b"?")[0].decode("latin-1")
-    return [unquote(each) for each in path.split("/")[3:]]
+        return self._tiers.or_lowest(account.tier_at(self._now()))

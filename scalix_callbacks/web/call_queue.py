@@ -21,7 +21,7 @@ class ClientGone(Exception):
 
 
 class CountsWaits(Protocol):
-    """`Metrics`."""
+    """`RequestMetrics`."""
 
     def began_to_wait(self, tier: str) -> None: ...
 

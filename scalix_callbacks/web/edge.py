@@ -26,6 +26,7 @@ from scalix_callbacks.gateway import Gateway
 from scalix_callbacks.metering import Meter
 from scalix_callbacks.web.answer import Answer
 from scalix_callbacks.web.call_queue import CallQueue, ClientGone
+from scalix_callbacks.web.own_routes import peer_of
 
 BODY_TIMEOUT_S = 60.0
 MAX_QUERY_FIELDS = 100
@@ -36,7 +37,7 @@ _log = logging.getLogger("scalix.edge")
 
 
 class Counts(Protocol):
-    """`Metrics`."""
+    """`RequestMetrics`."""
 
     def opened(self) -> None: ...
 
@@ -199,7 +200,7 @@ class Edge:
         if route is not None and (is_page or (route.path == "/metrics" and self._is_open(scope, claims))):
             await self._own[route.path]({**scope, CALL_IN_SCOPE: call}, receive, answer)
             return
-        caller = await self._gateway.identify(claims, scope["client"][0] if scope.get("client") else None)
+        caller = await self._gateway.identify(claims, peer_of(scope))
         # For the answer's headers, should it be a refusal; replaced below where the operator acts for a user.
         call.caller = caller
         call.note(Step.IDENTIFIED)

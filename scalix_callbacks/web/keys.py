@@ -120,7 +120,7 @@ class KeyGenerator:
             if lowest is None:
                 raise invalid("models: no single tier has all of them. Name fewer.", param="models")
             return None, lowest.name
-        tier = self._tiers.get(tier_name, self._tiers[self._tiers.names[0]])
+        tier = self._tiers.or_lowest(tier_name)
         outside = [model for model in models if not tier.permits(model)]
         if outside:
             raise invalid(

@@ -63,11 +63,17 @@ def outbox_state(waiting: CountsWaiting) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            # Open calls first: one that is settled meanwhile is counted twice rather than not at all.
-            held = await waiting.reservations_held()
-            state = {"pending": await waiting.pending(), "reservations_held": held}
+            pending, held = await waiting_now(waiting)
         except StoreLost:
             raise unavailable("The outbox cannot be read right now: Redis does not answer.") from None
+        state = {"pending": pending, "reservations_held": held}
         await JSONResponse(state, headers=NO_STORE)(scope, receive, send)
 
     return app
+
+
+async def waiting_now(waiting: CountsWaiting) -> tuple[int, int]:
+    """How many records are not yet in the ledger, and how many calls not yet settled. Raises StoreLost."""
+    # Open calls first: one that is settled meanwhile is counted twice rather than not at all.
+    held = await waiting.reservations_held()
+    return await waiting.pending(), held

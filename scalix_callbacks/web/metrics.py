@@ -1,11 +1,13 @@
 """`GET /metrics`: what is counted, for Prometheus."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from scalix_callbacks.core.places import Network, is_within
+from scalix_callbacks.web.own_routes import peer_of
 
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 
@@ -20,21 +22,14 @@ def metrics_page(exposition: Callable[[], Awaitable[bytes]]) -> ASGIApp:
     return app
 
 
-def from_networks(networks: Sequence[IPv4Network | IPv6Network]) -> Callable[[Scope], bool]:
+def from_networks(networks: Sequence[Network]) -> Callable[[Scope], bool]:
     """Whether a request comes from one of `networks`, by the address of its connection.
 
     One that another proxy has passed on does not: behind it may be anybody.
     """
 
     def comes(scope: Scope) -> bool:
-        client = scope.get("client")
-        if not networks or client is None or any(name.lower() in _FORWARDED for name, _ in scope["headers"]):
-            return False
-        try:
-            address = ip_address(client[0])
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in networks)
+        is_forwarded = any(name.lower() in _FORWARDED for name, _ in scope["headers"])
+        return not is_forwarded and is_within(peer_of(scope), networks)
 
     return comes

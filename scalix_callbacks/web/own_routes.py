@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol, TypeVar
+from urllib.parse import unquote
 
 from starlette.types import Receive, Scope
 
@@ -28,6 +29,38 @@ def caller_of(scope: Scope) -> Caller:
     """Whomever the request is for."""
     caller: Caller = scope[CALL_IN_SCOPE].caller
     return caller
+
+
+def peer_of(scope: Scope) -> str | None:
+    """The address of who holds the connection; None: not known, such as on a unix socket."""
+    client = scope.get("client")
+    return None if not client else str(client[0])
+
+
+def segments_of(scope: Scope) -> list[str]:
+    """Of the address, below `/scalix/admin/`; told apart before they are decoded: ids may hold slashes."""
+    raw = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
+    path = bytes(raw).partition(b"?")[0].decode("latin-1")
+    return [unquote(each) for each in path.split("/")[3:]]
+
+
+def work_of(works: Mapping[tuple[str, str], _T], method: str, name: str) -> _T:
+    """What is to be done, of `works` by method and name.
+
+    Raises:
+        GatewayError: NOT_FOUND, or METHOD_NOT_ALLOWED where there is something of that name.
+    """
+    if (work := works.get((method, name))) is not None:
+        return work
+    if allowed := sorted(of for of, known in works if known == name):
+        allow(method, *allowed)
+    raise GatewayError(ErrorCategory.NOT_FOUND)
+
+
+def allow(method: str, *methods: str) -> None:
+    """Raises GatewayError: METHOD_NOT_ALLOWED, for any other than `methods`."""
+    if method not in methods:
+        raise GatewayError(ErrorCategory.METHOD_NOT_ALLOWED, headers={"allow": ", ".join(methods)})
 
 
 async def body_of(read_body: ReadsBody, scope: Scope, receive: Receive) -> Mapping[str, Any]:

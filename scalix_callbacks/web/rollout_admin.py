@@ -9,9 +9,16 @@ from starlette.types import Receive, Scope, Send
 
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.ledger.rollout_desk import RolloutDesk
-from scalix_callbacks.web.admin import segments_of
 from scalix_callbacks.web.admin_body import Fields
-from scalix_callbacks.web.own_routes import NO_STORE, ReadsBody, body_of, translated
+from scalix_callbacks.web.own_routes import (
+    NO_STORE,
+    ReadsBody,
+    allow,
+    body_of,
+    segments_of,
+    translated,
+    work_of,
+)
 
 _Answer = dict[str, Any]
 
@@ -51,22 +58,22 @@ class RolloutApi:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         match segments_of(scope)[1:]:
             case []:
-                _allow(method, "GET")
+                allow(method, "GET")
                 answer = await translated(self._recent())
             case [flag]:
                 answer = await self._flag(method, flag, scope, receive)
             case [flag, "users", user, *rest] if len(rest) <= 1:
-                work = _named(self._of_user, method, "".join(rest))
+                work = work_of(self._of_user, method, "".join(rest))
                 answer = await self._done(method, work, flag, user, scope=scope, receive=receive)
             case [flag, step]:
-                one = _named(self._of_flag, method, step)
+                one = work_of(self._of_flag, method, step)
                 answer = await self._done(method, one, flag, scope=scope, receive=receive)
             case _:
                 raise GatewayError(ErrorCategory.NOT_FOUND)
         await JSONResponse(answer, headers=NO_STORE)(scope, receive, send)
 
     async def _flag(self, method: str, flag: str, scope: Scope, receive: Receive) -> _Answer:
-        _allow(method, "GET", "PUT")
+        allow(method, "GET", "PUT")
         if method == "GET":
             return await translated(asyncio.to_thread(self._desk.show, flag))
         body = await body_of(self._read_body, scope, receive)
@@ -83,16 +90,3 @@ class RolloutApi:
         if method != "GET":
             await translated(self._changed())
         return answer
-
-
-def _allow(method: str, *methods: str) -> None:
-    if method not in methods:
-        raise GatewayError(ErrorCategory.METHOD_NOT_ALLOWED, headers={"allow": ", ".join(methods)})
-
-
-def _named(works: Mapping[tuple[str, str], Any], method: str, step: str) -> Any:
-    if (work := works.get((method, step))) is not None:
-        return work
-    if allowed := sorted(of for of, name in works if name == step):
-        _allow(method, *allowed)
-    raise GatewayError(ErrorCategory.NOT_FOUND)

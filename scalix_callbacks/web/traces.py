@@ -1,14 +1,13 @@
 """`GET /scalix/admin/traces/{id}`: what happened to a request, step by step."""
 
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.store.errors import StoreLost
-from scalix_callbacks.web.own_routes import NO_STORE, unavailable
+from scalix_callbacks.web.own_routes import NO_STORE, segments_of, unavailable
 from scalix_callbacks.web.query import name_of
 
 
@@ -26,7 +25,7 @@ def trace_page(traces: FindsTraces | None) -> ASGIApp:
     """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        id = _id(scope)
+        id = name_of("/".join(segments_of(scope)[1:]), "id")  # slashes of an id may have come as they are
         if traces is None:
             raise GatewayError(
                 ErrorCategory.NOT_FOUND,
@@ -44,8 +43,3 @@ def trace_page(traces: FindsTraces | None) -> ASGIApp:
         await JSONResponse({"id": id, "traces": found}, headers=NO_STORE)(scope, receive, send)
 
     return app
-
-
-def _id(scope: Scope) -> str:
-    raw = scope.get("raw_path") or scope["path"].encode("latin-1", "replace")
-    return name_of(unquote(bytes(raw).partition(b"?")[0].decode("latin-1").split("/traces/", 1)[-1]), "id")

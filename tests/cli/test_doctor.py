@@ -412,8 +412,8 @@ def test_a_wrong_variable_leaves_the_data_directory_readable(read: Read, folder:
 
 
 @pytest.fixture
-def running_demo(folder: Path) -> Iterator[None]:
-    """A launcher with --demo holds the data directory."""
+def launcher_pid(folder: Path) -> Iterator[int]:
+    """A launcher holds the data directory, and has not said yet what it is."""
     data_dir = DataDir(folder / "data")
     data_dir.path.mkdir()
     # In a process of its own, for a process is not kept out by its own lock.
@@ -425,12 +425,42 @@ def running_demo(folder: Path) -> Iterator[None]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as launcher:
         assert launcher.stdin is not None and launcher.stdout is not None
         launcher.stdout.readline()
-        write_state(
-            data_dir.state_file,
-            State(launcher.pid, "http://127.0.0.1:1", "2030-01-31T12:00:00", "/x/litellm.log", True, 60.0),
-        )
-        yield
+        yield launcher.pid
         launcher.stdin.close()
+
+
+@pytest.fixture
+def running_demo(folder: Path, launcher_pid: int) -> None:
+    """It is one with --demo."""
+    write_state(
+        DataDir(folder / "data").state_file,
+        State(launcher_pid, "http://127.0.0.1:1", "2030-01-31T12:00:00", "/x/litellm.log", True, 60.0),
+    )
+
+
+UNKNOWN = """\
+  - model_name: free-three
+    litellm_params: {model: gtp-4, api_key: k}
+"""
+
+
+def test_a_model_that_litellm_does_not_know_is_a_warning(read: Read, folder: Path) -> None:
+    """By its place in the YAML, with what to write instead."""
+    (folder / "config.yaml").write_text(CONFIG + UNKNOWN)
+    found = [f for f in models.examine(read()) if f.level is WARNING and "LiteLLM knows no" in f.found]
+
+    assert [
+        "model_list[2].litellm_params.model: LiteLLM knows no model 'gtp-4', and leaves it out. Did you mean"
+        " gpt-4? Else write its provider before it, such as openai/gtp-4 where a server speaks OpenAI's API."
+    ] == [f"{f.found} {f.next_step}" for f in found]
+
+
+@pytest.mark.usefixtures("running_demo")
+def test_beside_a_demo_every_model_is_known(read: Read, folder: Path) -> None:
+    """Its provider answers for every name."""
+    (folder / "config.yaml").write_text(CONFIG + UNKNOWN)
+
+    assert {OK} == {f.level for f in models.examine(read()) if f.name != "prices"}
 
 
 @pytest.mark.usefixtures("running_demo")
@@ -448,6 +478,31 @@ def test_beside_a_demo_its_own_settings_are_looked_at(read: Read) -> None:
     assert found["demo"].found.startswith("One runs on this data directory")
     assert "The published one of the demo." == found["master key"].found
     assert "sk-scalix-dev-123456789" != trial["LITELLM_MASTER_KEY"]
+
+
+@pytest.mark.usefixtures("launcher_pid")
+def test_beside_a_launcher_that_is_still_starting_the_settings_are_read(read: Read) -> None:
+    """What it has not said yet is no demo."""
+    examined = read()
+
+    assert examined.settings is not None and not examined.settings.is_demo
+
+
+def test_where_there_can_be_no_data_directory_the_settings_are_read(read: Read, folder: Path) -> None:
+    """That it is a file is a line of its own."""
+    (folder / "data").write_text("")
+    examined = read()
+
+    assert examined.settings is not None and not examined.settings.is_demo
+
+
+def test_what_is_nearly_a_setting_is_a_warning(read: Read) -> None:
+    """Nothing reads it, and nothing else would say so."""
+    found = [f for f in configuration.examine(read(SCALIX_MAX_BODY_BYTES="5")) if f.level is WARNING]
+
+    assert [
+        "settings: SCALIX_MAX_BODY_BYTES: there is no such setting. Did you mean SCALIX_MAX_BODY_MB?"
+    ] == [f"{f.name}: {f.found} {f.next_step}" for f in found]
 
 
 def test_litellms_own_database_is_a_warning(read: Read) -> None:

@@ -126,11 +126,17 @@ def test_a_model_that_litellm_does_not_know_is_noted(
 ) -> None:
     """Valid all the same: its table is of its release, and a server of one's own has names of its own."""
     monkeypatch.setenv("SOME_KEY", "sk-some-key-0123456789")
+    monkeypatch.setenv("MODEL", "house")
     text = (folder.parent / "config.yaml").read_text()
     bare = "".join(
         f"  - model_name: free-{i}\n    litellm_params: {{{params}, api_key: os.environ/SOME_KEY}}\n"
         for i, params in enumerate(
-            ("model: gtp-4", "model: gpt-4", "model: house", "model: gtp-4, custom_llm_provider: openai")
+            (
+                "model: gtp-4",
+                "model: gpt-4",
+                "model: os.environ/MODEL",
+                "model: gtp-4, custom_llm_provider: openai",
+            )
         )
     )
     (folder.parent / "config.yaml").write_text(text + bare)

@@ -9,6 +9,7 @@ from scalix_callbacks.core.catalogue import Catalogue
 from scalix_callbacks.core.tiers import DEFAULT_TIERS
 from scalix_callbacks.settings import Settings
 from scalix_callbacks.settings.environment import read_environment
+from scalix_callbacks.settings.misspelled import misspelled
 
 
 def test_children_that_serve_no_provider_get_no_secret() -> None:
@@ -42,7 +43,7 @@ def test_litellm_stays_at_home_unless_told_otherwise() -> None:
     [({}, "WARNING"), ({"LITELLM_LOG_LEVEL": "info"}, "INFO"), ({"DEBUG_MODE": "true"}, "DEBUG")],
 )
 def test_a_worker_finds_what_really_holds(variables: dict[str, str], level: str, tmp_path: Path) -> None:
-    """The key, the addresses as bound, the log level; no demo left from an earlier start."""
+    """The key, the addresses as bound, the log level; no demo left from before, nothing misspelled."""
     values = {
         **variables,
         "SCALIX_DATA_DIR": str(tmp_path),
@@ -69,6 +70,7 @@ def test_a_worker_finds_what_really_holds(variables: dict[str, str], level: str,
     assert f"sqlite:///{tmp_path / 'scalix.db'}" == environment["SCALIX_DATABASE_URL"]
     assert str(tmp_path / "metrics") == environment["PROMETHEUS_MULTIPROC_DIR"]
     assert "SCALIX_DEMO_URL" not in environment
+    assert [] == list(misspelled(environment, {}))
 
 
 def test_spans_go_out_by_http_under_our_name(tmp_path: Path) -> None:

@@ -79,6 +79,12 @@ def test_an_upgrade_leads_to_the_lowest_tier_that_helps() -> None:
     assert "premium" == getattr(DEFAULT_TIERS.lowest_covering(("gpt-5", "gpt-4")), "name", None)
 
 
+@pytest.mark.parametrize(("named", "tier"), [("pro", "pro"), ("free", "free"), ("gold", "free")])
+def test_who_has_a_tier_that_left_the_configuration_has_the_lowest(named: str, tier: str) -> None:
+    """Never more than the least."""
+    assert tier == DEFAULT_TIERS.or_lowest(named).name
+
+
 def test_a_higher_tier_has_all_that_a_lower_one_has() -> None:
     """Features and models only grow."""
     free, pro, premium = DEFAULT_TIERS.values()

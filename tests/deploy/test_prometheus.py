@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from scalix_callbacks.metrics import Metrics
 from tests.deploy.prometheus_tools import DEPLOY, program
-from tests.test_metrics import NAMES, Metrics
+from tests.metrics.support import NAMES
 
 FOLDER = DEPLOY / "prometheus"
 RULES = yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"][0]["rules"]
@@ -28,7 +29,7 @@ def promtool(*arguments: str) -> str:
 def metrics() -> set[str]:
     """Each name a query may use."""
     known: set[str] = set()
-    for line in Metrics(None, NAMES).exposition().decode().splitlines():
+    for line in Metrics(None, NAMES).registry.exposition().decode().splitlines():
         if line.startswith("# TYPE ") and "_created " not in line:
             _, _, name, kind = line.split(" ")
             endings = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import scalix_callbacks
+from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.plain.costs import CostCalculator
 from scalix_callbacks.plain.errors import ErrorHandler
 from scalix_callbacks.plain.limits import RateLimiter
@@ -134,6 +135,34 @@ def test_what_is_tracked_counts_against_the_limits(
     assert not too_many["allowed"] and 0 < too_many["retry_after_s"] <= 86_400
     assert 1 == len(records(workplace))
     assert {"requests:3600", "requests:86400", "tokens:86400"} == set(records(workplace)[0]["windows"])
+
+
+def test_what_is_spent_counts_against_the_accounts_budget(
+    workplace: Workplace, clean_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does in the gateway, which asks the same counter."""
+    monkeypatch.setenv("REDIS_URL", clean_redis.url)
+    Accounts(workplace._engine).create_account("ada", "pro", None, 1_000_000_000, None)
+    CostCalculator(workplace).track_cost("ada", "gpt-4.1", "0.25")
+    within = RateLimiter(workplace).check_rate_limit("ada")
+    CostCalculator(workplace).track_cost("ada", "gpt-4.1", "1.5")
+    beyond = RateLimiter(workplace).check_rate_limit("ada")
+
+    assert [("0.250000", "1.000000"), ("1.750000", "1.000000")] == [
+        (each["used"], each["limit"])
+        for told in (within, beyond)
+        for each in told["limits"]
+        if each["unit"] == "usd"
+    ]
+    assert (True, False) == (within["allowed"], beyond["allowed"])
+
+
+def test_an_account_whose_tier_is_gone_has_the_lowest(workplace: Workplace) -> None:
+    """As in the gateway: it is no reason to lose what was used."""
+    Accounts(workplace._engine).create_account("ada", "gold", None, None, None)
+    UsageTracker(workplace).track_usage("ada", "gpt-4.1", USAGE)
+
+    assert "free" == records(workplace)[0]["tier"] == UsageTracker(workplace).get_user_usage("ada")["tier"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Names that LiteLLM does not know: it would leave them out, and start."""
 
+from functools import partial
 from urllib.parse import urlsplit
 
 import litellm
@@ -10,8 +11,15 @@ from litellm.types.utils import all_litellm_params
 
 from scalix_callbacks.core.tiers import DEFAULT_TIERS
 from scalix_callbacks.settings.errors import SettingsError
-from scalix_callbacks.settings.litellm_names import HOSTS, PROVIDERS, ROUTER_SETTINGS, check_entry
+from scalix_callbacks.settings.litellm_names import (
+    HOSTS,
+    PROVIDERS,
+    ROUTER_SETTINGS,
+    bare_names,
+    check_entry,
+)
 from scalix_callbacks.settings.model_list import read_catalogue
+from scalix_callbacks.settings.model_list import resolve as resolve_value
 
 MAY = {"PART": "mistral/small", "BASE": "https://api.groq.com/openai/v1"}
 
@@ -60,6 +68,7 @@ def test_every_model_that_litellm_can_call_passes() -> None:
     [
         ({"litellm_params": {"api_bse": "http://h/v1"}}, "api_bse: unknown key. Did you mean api_base?"),
         ({"litellm_params": {"apikey": "k"}}, "apikey: unknown key. Did you mean api_key?"),
+        ({"litellm_params": {"API_BASE": "http://h/v1"}}, "API_BASE: unknown key. Did you mean api_base?"),
         ({"litellm_params": {}, "model_infos": {}}, "model_infos: unknown key. Did you mean model_info?"),
         ({"litelm_params": {}}, "litelm_params: unknown key. Did you mean litellm_params?"),
     ],
@@ -78,6 +87,11 @@ def test_every_name_that_litellm_or_openai_takes_passes() -> None:
     names = {*LiteLLM_Params.model_fields, *all_litellm_params, *litellm.OPENAI_CHAT_COMPLETION_PARAMS}
 
     check_entry({"litellm_params": dict.fromkeys(names), "blocked": False}, "model_list[0]")
+
+
+def test_a_name_that_is_no_text_is_like_none() -> None:
+    """YAML reads `on:` as true and `1:` as a number."""
+    check_entry({"litellm_params": {1: "x"}, True: "x"}, "model_list[0]")
 
 
 def is_called(model: str) -> bool:
@@ -153,6 +167,27 @@ def test_an_unknown_provider_is_told(params: dict, told: str) -> None:
 def test_what_litellm_finds_the_provider_of_passes(params: dict) -> None:
     """By its lists, its tables, the address or what else is said."""
     read(params)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"model": "openai/gpt-4"},
+        {"model": "os.environ/PART"},
+        {"model": "gpt-4", "custom_llm_provider": "openai"},
+        {"model": "house", "api_base": "os.environ/BASE"},
+        {"model": "house", "use_litellm_proxy": True},
+        {"model": "*"},
+        {"model": 7},
+        {},
+    ],
+)
+def test_a_name_with_its_provider_is_not_bare(params: dict) -> None:
+    """Wherever the provider is said; only bare names are looked up."""
+    entries = [{"litellm_params": params}, {"litellm_params": {"model": "os.environ/BARE"}}, {}, None]
+    resolve = partial(resolve_value, environ={**MAY, "BARE": "house"})
+
+    assert [("model_list[1].litellm_params.model", "house")] == bare_names({"model_list": entries}, resolve)
 
 
 def test_a_provider_of_ones_own_passes() -> None:

@@ -144,7 +144,7 @@ async def test_a_rotated_key_may_go_on_for_a_while(office: Site) -> None:
         ("GET", "/scalix/admin/audit?user_id=%00", None, 400, "user_id must be 1 to 128 printable"),
         ("GET", f"{A}?after=%00", None, 400, "after must be 1 to 128 printable"),
         ("GET", f"{A}/%00/export", None, 400, "id must be 1 to 128 printable"),
-        ("GET", "/scalix/admin/audit/nothing", None, 405, ""),
+        ("GET", "/scalix/admin/audit/nothing", None, 404, ""),
     ],
 )
 async def test_what_cannot_be_is_refused_with_a_sentence(
@@ -158,6 +158,27 @@ async def test_what_cannot_be_is_refused_with_a_sentence(
     assert status == answer[0], answer
     assert word in answer[1]["error"]["message"]
     assert before == office.world.accounts.change_no()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", A, "GET, POST"),
+        ("PUT", f"{A}/ada", "DELETE, GET"),
+        ("POST", f"{A}/ada/export", "GET"),
+        ("GET", f"{A}/ada/limits/reset", "POST"),
+        ("POST", f"{A}/ada/limits", "DELETE, GET, PUT"),
+        ("POST", "/scalix/admin/audit", "GET"),
+        ("POST", "/scalix/admin/audit/verify", "GET"),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(
+    office: Site, method: str, path: str, allowed: str
+) -> None:
+    """In the header that says so."""
+    answer = await office.ask(method, path, key=MASTER_KEY, json={})
+
+    assert (405, allowed) == (answer.status_code, answer.headers["allow"])
 
 
 @pytest.mark.parametrize("path", [A, f"{A}/ada", "/scalix/admin/audit", "/scalix/admin/audit/verify"])

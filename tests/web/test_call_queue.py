@@ -11,10 +11,11 @@ from starlette.types import Message
 from scalix_callbacks.core.call import Call
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError
 from scalix_callbacks.core.tiers import DEFAULT_TIERS, TierTable
-from scalix_callbacks.metrics import Metrics, Names
+from scalix_callbacks.metrics import Metrics
+from scalix_callbacks.metrics.labels import Names
 from scalix_callbacks.web.answer import Answer
 from scalix_callbacks.web.call_queue import CallQueue, ClientGone
-from tests.test_metrics import read
+from tests.metrics.support import read
 
 TIERS = TierTable(
     tuple(
@@ -162,7 +163,7 @@ async def test_waiting_is_counted() -> None:
     metrics = Metrics(None, Names(tiers=tuple(TIERS)))
     times = iter([0.0, 3.0, 3.0, 3.0, 9.0, 9.0, 9.0, 9.0])
     queue, (first, pro, free) = (
-        queue_of(counts=metrics, elapsed=lambda: next(times)),
+        queue_of(counts=metrics.requests, elapsed=lambda: next(times)),
         [Client() for _ in "abc"],
     )
     await queue.enter("pro", first.receive, first.answer)

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from scalix_callbacks.core.errors import ErrorCategory
-from scalix_callbacks.metrics import Metrics, Names
+from scalix_callbacks.metrics import Metrics
+from scalix_callbacks.metrics.labels import Names
 from scalix_callbacks.web.edge import Edge
 from scalix_callbacks.web.metrics import from_networks, metrics_page
-from tests.test_metrics import read
+from tests.metrics.support import read
 from tests.web.conftest import MAX_BODY_BYTES, Site, stream
 
 CHAT = {"model": "free-flash", "messages": [{"role": "user", "content": "Hello"}]}
@@ -51,7 +52,7 @@ def test_no_network_is_trusted_unless_it_is_named() -> None:
 def metrics(site: Site) -> Metrics:
     """Of a site whose edge counts, and which trusts the machine itself."""
     metrics = Metrics(None, Names(tiers=("free", "pro", "premium")))
-    own = {**site.edge._own, "/metrics": metrics_page(metrics.page)}
+    own = {**site.edge._own, "/metrics": metrics_page(metrics.registry.page)}
     site.edge = Edge(
         site.inner,
         gateway=site.world.gateway,
@@ -59,7 +60,7 @@ def metrics(site: Site) -> Metrics:
         own=own,
         exists=site.inner.exists,
         max_body_bytes=MAX_BODY_BYTES,
-        counts=metrics,
+        counts=metrics.requests,
         reads_metrics=from_networks([ip_network("127.0.0.1")]),
     )
     site.client._transport.app = site.edge  # type: ignore[attr-defined]
@@ -111,8 +112,8 @@ async def test_paths_and_statuses_make_no_series(site: Site, metrics: Metrics, k
         await site.ask("POST", f"/v1/chat/completions?x={i}", key=key, json={**CHAT, "model": f"m-{i}"})
 
     await look(0)
-    before = len(metrics.exposition().splitlines())
+    before = len(metrics.registry.exposition().splitlines())
     for i in range(50):
         await look(i)
 
-    assert before == len(metrics.exposition().splitlines())
+    assert before == len(metrics.registry.exposition().splitlines())

@@ -54,7 +54,7 @@ class _Outbox(RedisOutbox):
 
 
 def _longest_s(tiers: TierTable, accounts: Accounts) -> int:
-    """The longest window of any limit."""
+    """The longest window of any limit or budget."""
     of_tiers = (limit.window_s for tier in tiers.values() for limit in tier.limits)
     return max(DAY_S, BUDGET_WINDOW_S, *of_tiers, *_of_accounts(accounts))
 
@@ -63,5 +63,5 @@ def _of_accounts(accounts: Accounts) -> Iterable[int]:
     after = None
     while page := accounts.list_accounts(MAX_PAGE, after):
         for account in page:
-            yield from (override.window_s for override in account.limit_overrides)
+            yield from (limit.window_s for limit in account.own_limits)
         after = page[-1].id

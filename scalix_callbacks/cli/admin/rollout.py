@@ -107,7 +107,7 @@ def _desk(office: Office) -> RolloutDesk:
         rollouts,
         UsageRecords(office.database),
         office.rollout.triggers,
-        lowest_tier=office.tiers.names[0],
+        lowest_tier=office.tiers.lowest.name,
         now=utc_now,
     )
 

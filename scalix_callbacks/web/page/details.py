@@ -82,7 +82,7 @@ class Details:
     async def user(self, account_id: str) -> dict[str, Any]:
         """Raises GatewayError: NOT_FOUND, or SERVICE_UNAVAILABLE while the database is away."""
         account, body = await self._read(self._of_user, account_id)
-        tier = self._tiers.get(body["tier"]) or self._tiers[self._tiers.names[0]]
+        tier = self._tiers.or_lowest(body["tier"])
         if account is not None:
             tier = tier.overridden(account.own_limits)
         try:

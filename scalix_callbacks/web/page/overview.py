@@ -17,7 +17,7 @@ from scalix_callbacks.core.usage_sums import Sums, row_object, sums_object
 from scalix_callbacks.ledger import told
 from scalix_callbacks.ledger.usage_sums import Group, Row, Span
 from scalix_callbacks.web.health import Health
-from scalix_callbacks.web.ledger import CountsWaiting
+from scalix_callbacks.web.ledger import CountsWaiting, waiting_now
 from scalix_callbacks.web.page.live import live_figures
 from scalix_callbacks.web.page.sections import Section
 
@@ -158,9 +158,8 @@ class Overview:
         )
 
     async def _outbox(self) -> dict[str, int]:
-        # Open calls first: one that is settled meanwhile is counted twice rather than not at all.
-        held = await self._sources.waiting.reservations_held()
-        return {"open_calls": held, "pending": await self._sources.waiting.pending()}
+        pending, held = await waiting_now(self._sources.waiting)
+        return {"open_calls": held, "pending": pending}
 
     async def _resting(self) -> dict[str, str]:
         return {name: iso_of(until_s) for name, until_s in (await self._sources.resting()).items()}

@@ -12,8 +12,8 @@ from scalix_callbacks.core.caller import Caller
 from scalix_callbacks.core.claims import Claims, read_claims
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
 from scalix_callbacks.core.moments import iso_of
-from scalix_callbacks.core.places import Network, client_address, is_trusted, network_of
-from scalix_callbacks.web.own_routes import ReadsBody
+from scalix_callbacks.core.places import Network, client_address, is_within, network_of
+from scalix_callbacks.web.own_routes import ReadsBody, peer_of
 from scalix_callbacks.web.page.details import Details
 from scalix_callbacks.web.page.files import SECURITY_HEADERS, STATIC, Files
 from scalix_callbacks.web.page.overview import Overview
@@ -107,7 +107,7 @@ class StatusPage:
                 ErrorCategory.INVALID_API_KEY,
                 "Log in at /scalix/, or send the operator's key in the Authorization header.",
             )
-        if not (await self._callers.identify(claims, _peer(scope))).is_operator:
+        if not (await self._callers.identify(claims, peer_of(scope))).is_operator:
             raise GatewayError(ErrorCategory.PERMISSION_DENIED)
 
     async def _login(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -155,19 +155,14 @@ class StatusPage:
     def _address(self, scope: Scope) -> str:
         """Of whoever tries: behind a proxy of ours not that one's, or a stranger could lock all out."""
         forwarded_for = read_claims(scope["headers"], None).forwarded_for
-        return client_address(_peer(scope), forwarded_for, self._trusted) or ""
+        return client_address(peer_of(scope), forwarded_for, self._trusted) or ""
 
     def _is_secure(self, scope: Scope) -> bool:
         """Whether the browser speaks TLS, with us or with a proxy of ours."""
         if scope.get("scheme") == "https":
             return True
         said = [value for name, value in scope["headers"] if name == PROTO_HEADER]
-        return bool(said) and said[-1].strip() == b"https" and is_trusted(_peer(scope), self._trusted)
-
-
-def _peer(scope: Scope) -> str | None:
-    client = scope.get("client")
-    return None if not client else str(client[0])
+        return bool(said) and said[-1].strip() == b"https" and is_within(peer_of(scope), self._trusted)
 
 
 def _refuse_other_sites(scope: Scope) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scalix_callbacks import metric_files
-from scalix_callbacks.metric_files import FILE_BYTES, SteadyNumbers
+from scalix_callbacks.tallies import steady_numbers
+from scalix_callbacks.tallies.steady_numbers import FILE_BYTES, SteadyNumbers
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def disk_full(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int, offset: int, size: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(metric_files.os, "posix_fallocate", refuse)
+    monkeypatch.setattr(steady_numbers.os, "posix_fallocate", refuse)
 
 
 def keys(count: int) -> list[str]:
@@ -66,7 +66,7 @@ def test_a_disk_that_gets_full_later_stops_nobody(tmp_path: Path, monkeypatch: p
     def refuse(descriptor: int, offset: int, size: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(metric_files.os, "posix_fallocate", refuse)
+    monkeypatch.setattr(steady_numbers.os, "posix_fallocate", refuse)
     for key in keys(4_000):
         numbers.write_value(key, 1.0, 0.0)
 
