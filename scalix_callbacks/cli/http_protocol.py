@@ -5,7 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid, render, response_headers
 
@@ -17,6 +18,9 @@ MAX_HEAD_BYTES = 65_536
 
 HEAD_TIMEOUT_S = 60.0
 """From its first byte, or from a connection's begin, to its end; as long as bodies have."""
+
+MAX_WAITING_REQUESTS = 64
+"""On one connection, behind the one that is being answered; 18 bytes of a client cost kilobytes here."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -31,7 +35,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_in_head = True
         self._heads = 0
         self._unfinished_bytes = 0
-        self._is_too_large = False
+        self._fault: GatewayError | None = None
+        self._refusal: GatewayError | None = None
+        self._running: RequestResponseCycle | None = None
+        self._waiting_bytes = 0
         self._timer: TimerHandle | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -40,30 +47,47 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self._running is not None and self._is_due:
+            # uvicorn tells the last request of a connection alone, which may be one that only waits.
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._await_head()
 
+    @property
+    def _is_due(self) -> bool:
+        """Whether an answer is; it goes out before whatever is read now is answered."""
+        return self._running is not None and not self._running.response_complete
+
     def data_received(self, data: bytes) -> None:
+        if self._refusal is not None:
+            return
         was_in_head, heads = self._is_in_head, self._heads
         super().data_received(data)
+        if self.transport.is_closing():
+            return
+        self._hold_back(len(data))
         if not (was_in_head and self._is_in_head and heads == self._heads):
             self._unfinished_bytes = 0
             return
         self._unfinished_bytes += len(data)
-        if self._unfinished_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+        if self._unfinished_bytes > MAX_HEAD_BYTES:
             self._refuse(_head_too_large())
 
     def on_headers_complete(self) -> None:
         self._stop_timer()
-        self._is_in_head = False
-        self._heads += 1
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
-            self._is_too_large = True
+            self._fault = _head_too_large()
+        elif len(self.pipeline) >= MAX_WAITING_REQUESTS:
+            self._fault = _too_many_waiting()
+        if self._fault is not None:
             raise ValueError("the parser passes it on as an error of its own")
         super().on_headers_complete()
+        self._is_in_head = False
+        self._heads += 1
 
     def on_message_complete(self) -> None:
         self._is_in_head = True
@@ -71,7 +95,30 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answers what the parser could not read; uvicorn's own answer is plain text."""
-        self._refuse(_head_too_large() if self._is_too_large else _malformed())
+        self._refuse(self._fault or _malformed())
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._refusal is not None and not self._is_due and not self.transport.is_closing():
+            self._close_with(self._refusal)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _hold_back(self, received_bytes: int) -> None:
+        """Reads a little beyond the request that is being answered, and no more until it is.
+
+        uvicorn stops at the first that waits, and then does not see that the client hangs up.
+        """
+        if not self.pipeline:
+            self._waiting_bytes = 0
+            return
+        self._waiting_bytes += received_bytes
+        if self._waiting_bytes > MAX_HEAD_BYTES:
+            self.flow.pause_reading()
+        else:
+            self.flow.resume_reading()
 
     def _await_head(self) -> None:
         self._stop_timer()
@@ -91,8 +138,21 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: GatewayError) -> None:
-        cycle = self.cycle
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        """Ends the connection with an error for what is being read, behind the answers that are due."""
+        if not self._is_in_head and self.pipeline:
+            self.pipeline.popleft()  # the one whose body is being read
+        elif not self._is_in_head:
+            is_silent = self._running is None or self._running.response_started
+            self._close_with(None if is_silent else error)
+            return
+        if self._is_due:
+            self._refusal = error
+            self.flow.resume_reading()
+        else:
+            self._close_with(error)
+
+    def _close_with(self, error: GatewayError | None) -> None:
+        if error is not None:
             self.transport.write(_written(error))
         self.transport.close()
 
@@ -126,4 +186,11 @@ def _head_too_large() -> GatewayError:
         ErrorCategory.REQUEST_TOO_LARGE,
         f"The address and headers of the request are larger than {MAX_HEAD_BYTES:,} bytes. Send fewer or"
         " shorter ones.",
+    )
+
+
+def _too_many_waiting() -> GatewayError:
+    return invalid(
+        f"More than {MAX_WAITING_REQUESTS} requests wait for answers on this connection. Read some answers"
+        " before you send more, and send this one again."
     )

@@ -11,15 +11,20 @@ import pytest_asyncio
 import uvicorn
 
 from scalix_callbacks.cli import http_protocol
-from scalix_callbacks.cli.http_protocol import HTTP_PROTOCOL, MAX_HEAD_BYTES
+from scalix_callbacks.cli.http_protocol import HTTP_PROTOCOL, MAX_HEAD_BYTES, MAX_WAITING_REQUESTS
 from scalix_callbacks.cli.listener import bind, local_address
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 CLOSE = b"Connection: close\r\n\r\n"
+SLOW = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+seen: list[str] = []
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Reads the body and tells its length; at /early the answer begins before, at /slow a second after."""
+    """Reads the body and tells its length; at /early the answer begins before, at /slow a second after.
+
+    At /watched it waits for the client to leave.
+    """
     start = {"type": "http.response.start", "status": 200, "headers": []}
     if scope["path"] == "/early":
         await send(start)
@@ -30,6 +35,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         if message["type"] == "http.disconnect":
             return
         read, more = read + len(message["body"]), message["more_body"]
+    if scope["path"] == "/watched":
+        with suppress(TimeoutError):
+            seen.append((await asyncio.wait_for(receive(), 2))["type"])
+        return
     if scope["path"] == "/slow":
         await asyncio.sleep(1)  # longer than heads may take here
     if scope["path"] != "/early":
@@ -166,3 +175,42 @@ async def test_no_error_is_written_into_an_answer_that_has_begun(address: tuple[
     assert b"begun " in answer
     assert b"error" not in answer
     assert 1 == answer.count(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("waiting", [0, 1, 2])
+async def test_a_hang_up_is_seen_while_other_requests_wait(address: tuple[str, int], waiting: int) -> None:
+    """The call that is being answered ends, as if it had been the only one on its connection."""
+    seen.clear()
+    _, writer = await asyncio.open_connection(*address)
+    writer.write(b"GET /watched HTTP/1.1\r\nHost: x\r\n\r\n" + (GET + b"\r\n") * waiting)
+    await asyncio.sleep(0.1)
+    writer.close()
+
+    await asyncio.sleep(0.2)
+
+    assert ["http.disconnect"] == seen
+
+
+@pytest.mark.parametrize("broken", [b"GARBAGE\r\n\r\n", GET + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"])
+@pytest.mark.parametrize("waiting", [0, 1])
+async def test_an_error_comes_behind_the_answers_that_are_due(
+    address: tuple[str, int], broken: bytes, waiting: int
+) -> None:
+    """It was written into the answer before it, or in its place."""
+    for pause_s in (0.0, 0.1):
+        answer = await exchange(address, SLOW + (GET + b"\r\n") * waiting, broken, b"more", pause_s=pause_s)
+
+        at = answer.index(b"HTTP/1.1 400 ")
+        assert 1 + waiting == answer[:at].count(b"HTTP/1.1 200 ") == answer[:at].count(b"0 bytes")
+        assert "INVALID_REQUEST" == error_of(answer[at:])[2]["code"]
+
+
+async def test_no_more_requests_wait_than_fit_in_little_memory(address: tuple[str, int]) -> None:
+    """Eighteen bytes of a client cost kilobytes each; those that were taken are answered."""
+    answer = await exchange(
+        address, SLOW, b"GET / HTTP/1.1\r\n\r\n" * (2 * MAX_WAITING_REQUESTS), pause_s=0.1
+    )
+
+    at = answer.index(b"HTTP/1.1 400 ")
+    assert 1 + MAX_WAITING_REQUESTS == answer[:at].count(b"HTTP/1.1 200 ")
+    assert error_of(answer[at:])[2]["message"].startswith("More than 64 requests wait for answers")
