@@ -33,7 +33,7 @@ class HttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._is_in_head = True
-        self._heads = 0
+        self._steps = 0
         self._unfinished_bytes = 0
         self._fault: GatewayError | None = None
         self._refusal: GatewayError | None = None
@@ -54,6 +54,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
+        self._unset_keepalive_if_required()  # also for one that came with the end of the last body
         super().on_message_begin()
         self._await_head()
 
@@ -65,17 +66,17 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
             return
-        was_in_head, heads = self._is_in_head, self._heads
+        steps = self._steps
         super().data_received(data)
-        if self.transport.is_closing():
-            return
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
+            return  # closed, or a web socket now
         self._hold_back(len(data))
-        if not (was_in_head and self._is_in_head and heads == self._heads):
-            self._unfinished_bytes = 0
-            return
-        self._unfinished_bytes += len(data)
+        # What is no step is a part of a head, or of what HTTP lets stand around a body.
+        self._unfinished_bytes = 0 if steps != self._steps else self._unfinished_bytes + len(data)
         if self._unfinished_bytes > MAX_HEAD_BYTES:
             self._refuse(_head_too_large())
+        else:
+            self._await_rest()
 
     def on_headers_complete(self) -> None:
         self._stop_timer()
@@ -87,10 +88,20 @@ class HttpProtocol(HttpToolsProtocol):
             raise ValueError("the parser passes it on as an error of its own")
         super().on_headers_complete()
         self._is_in_head = False
-        self._heads += 1
+        self._steps += 1
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_in_head:  # uvicorn takes a trailer for a header of the request that is being answered
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._steps += 1
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._stop_timer()
         self._is_in_head = True
+        self._steps += 1
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -120,6 +131,20 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self.flow.resume_reading()
 
+    def _await_rest(self) -> None:
+        """Bounds the time of a connection on which nothing is due, where uvicorn took its own bound away.
+
+        It does with whatever is received, also with the body of a request that was refused for its head.
+        """
+        if self._is_due or self._timer is not None or self.timeout_keep_alive_task is not None:
+            return
+        if self._is_in_head:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        else:
+            self._await_head()
+
     def _await_head(self) -> None:
         self._stop_timer()
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
@@ -130,9 +155,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _head_is_late(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
+        self._timer = None
+        if self._is_due:
             self._await_head()  # an answer is on its way, which the next request must not end
-        elif self._unfinished_bytes:
+        elif self._unfinished_bytes and self._is_in_head:
             self._refuse(_head_late())
         else:
             self.transport.close()

@@ -23,13 +23,13 @@ seen: list[str] = []
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Reads the body and tells its length; at /early the answer begins before, at /slow a second after.
 
-    At /watched it waits for the client to leave.
+    At /watched it waits for the client to leave, at /unread it reads no body, at /headers it names them.
     """
     start = {"type": "http.response.start", "status": 200, "headers": []}
     if scope["path"] == "/early":
         await send(start)
         await send({"type": "http.response.body", "body": b"begun ", "more_body": True})
-    read, more = 0, True
+    read, more = 0, scope["path"] != "/unread"
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -43,7 +43,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(1)  # longer than heads may take here
     if scope["path"] != "/early":
         await send(start)
-    await send({"type": "http.response.body", "body": b"%d bytes" % read})
+    told = b"%d bytes" % read
+    if scope["path"] == "/headers":
+        told = b"headers: " + b",".join(name for name, _ in scope["headers"]) + b"\n"
+    await send({"type": "http.response.body", "body": told})
 
 
 @pytest_asyncio.fixture
@@ -214,3 +217,40 @@ async def test_no_more_requests_wait_than_fit_in_little_memory(address: tuple[st
     at = answer.index(b"HTTP/1.1 400 ")
     assert 1 + MAX_WAITING_REQUESTS == answer[:at].count(b"HTTP/1.1 200 ")
     assert error_of(answer[at:])[2]["message"].startswith("More than 64 requests wait for answers")
+
+
+@pytest.mark.parametrize("later", [b"a", b"0\r\nX: y\r\n"])
+async def test_the_rest_of_a_body_has_a_minute(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, later: bytes
+) -> None:
+    """After an answer that did not wait for it; who stopped in its midst held the connection for good."""
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.2)
+    post = b"POST /unread HTTP/1.1\r\nHost: x\r\n"
+    framing = b"Content-Length: 9\r\n\r\n" if later == b"a" else b"Transfer-Encoding: chunked\r\n\r\n"
+    answer = await exchange(address, post + framing, later, pause_s=0.1)
+
+    assert 1 == answer.count(b"HTTP/1.1 ")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_request_behind_an_unread_body_has_all_its_time(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bounds of what came before it do not end its answer."""
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.3)
+    post = b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    answer = await exchange(address, post, b"1234", b"56789" + SLOW[:5], SLOW[5:], pause_s=0.1)
+
+    assert 2 == answer.count(b"HTTP/1.1 200 ")
+    assert b"0 bytes" in answer
+
+
+async def test_trailers_are_bounded_and_no_headers(address: tuple[str, int]) -> None:
+    """They fill no memory, and nobody names a user or brings a key behind the body."""
+    post = b"POST /headers HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    few = await exchange(address, post, b"1\r\na\r\n0\r\nX-User-ID: eve\r\n\r\n" + GET + CLOSE, pause_s=0.1)
+    endless = await exchange(address, post, b"0\r\n", *[b"X: %s\r\n" % (b"a" * 995)] * 66, pause_s=0.002)
+
+    assert 2 == few.count(b"HTTP/1.1 200 ")
+    assert b"headers: host,transfer-encoding\n" in few
+    assert 413 == error_of(endless)[0]
