@@ -4,6 +4,7 @@ from asyncio import BaseTransport, TimerHandle
 from typing import Any
 from uuid import uuid4
 
+import httptools
 import orjson
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -21,6 +22,13 @@ HEAD_TIMEOUT_S = 60.0
 
 MAX_WAITING_REQUESTS = 64
 """On one connection, behind the one that is being answered; 18 bytes of a client cost kilobytes here."""
+
+WEBSOCKET_KEY_CHARS = 24
+"""Of sixteen bytes, as RFC 6455 has it."""
+
+MAX_WEBSOCKET_HEADERS = 100
+MAX_WEBSOCKET_LINE_BYTES = 4_000
+"""The library answers a handshake with more than 128 headers, or 8,192 bytes in a line, never."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -67,7 +75,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             return
         steps = self._steps
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self._refuse(self._fault or _malformed())
         if self.transport.is_closing() or self.transport.get_protocol() is not self:
             return  # closed, or a web socket now
         self._hold_back(len(data))
@@ -78,8 +90,51 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self._await_rest()
 
+    def _parse(self, data: bytes) -> None:
+        """Gives the parser what was received.
+
+        It leaves out the body of whatever asks for another protocol, also for one that nobody here speaks, as
+        Java's client and `curl --http2` do (h2c). Such a request is read again without its wish.
+
+        Raises: HttpParserError.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stop:
+                if self._should_upgrade():
+                    self.handle_websocket_upgrade()
+                    return
+                data = self._without_upgrade() + data[stop.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+
+    def _without_upgrade(self) -> bytes:
+        first = b" ".join(
+            (self.parser.get_method(), self.url, b"HTTP/" + self.parser.get_http_version().encode())
+        )
+        kept = [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join((first, *kept, b"", b""))
+
+    def _should_upgrade(self) -> bool:
+        """Whether this is a handshake that the library of web sockets reads without stumbling."""
+        fields = dict(self.headers)
+        return (
+            super()._should_upgrade()
+            and (self.parser.get_method(), self.parser.get_http_version()) == (b"GET", "1.1")
+            and fields.get(b"sec-websocket-version") == b"13"
+            and len(fields.get(b"sec-websocket-key", b"")) == WEBSOCKET_KEY_CHARS
+            and len(self.headers) <= MAX_WEBSOCKET_HEADERS
+            and all(len(each) <= MAX_WEBSOCKET_LINE_BYTES for each in (self.url, *fields, *fields.values()))
+        )
+
     def on_headers_complete(self) -> None:
         self._stop_timer()
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            if self._should_upgrade():
+                super().on_headers_complete()
+            return  # else it is read again
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
             self._fault = _head_too_large()
         elif len(self.pipeline) >= MAX_WAITING_REQUESTS:
@@ -99,14 +154,12 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._stop_timer()
         self._is_in_head = True
         self._steps += 1
         super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """Answers what the parser could not read; uvicorn's own answer is plain text."""
-        self._refuse(self._fault or _malformed())
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

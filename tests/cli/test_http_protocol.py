@@ -25,6 +25,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
     At /watched it waits for the client to leave, at /unread it reads no body, at /headers it names them.
     """
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close"})
+        return
     start = {"type": "http.response.start", "status": 200, "headers": []}
     if scope["path"] == "/early":
         await send(start)
@@ -52,7 +56,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 @pytest_asyncio.fixture
 async def address() -> AsyncIterator[tuple[str, int]]:
     """Of a server."""
-    config = uvicorn.Config(app, http=HTTP_PROTOCOL, lifespan="off", ws="none", log_config=None)
+    config = uvicorn.Config(app, http=HTTP_PROTOCOL, lifespan="off", ws="auto", log_config=None)
     server = uvicorn.Server(config)
     with bind("127.0.0.1", 0) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -254,3 +258,49 @@ async def test_trailers_are_bounded_and_no_headers(address: tuple[str, int]) -> 
     assert 2 == few.count(b"HTTP/1.1 200 ")
     assert b"headers: host,transfer-encoding\n" in few
     assert 413 == error_of(endless)[0]
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.0"])
+@pytest.mark.parametrize("pause_s", [0.0, 0.05])
+async def test_a_wish_for_another_protocol_is_passed_over(
+    address: tuple[str, int], protocol: bytes, pause_s: float
+) -> None:
+    """Java's client sends it with its first request; also in pieces, and with the next one behind."""
+    wish = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: %s\r\n" % protocol
+    for framing in (
+        b"Content-Length: 5\r\n\r\nhello",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ):
+        request = wish + framing
+        pieces = (request[:30], request[30:-3], request[-3:] + request + GET + CLOSE)
+        answer = await exchange(address, *pieces, pause_s=pause_s)
+
+        assert 2 == answer.count(b"5 bytes")
+        assert 3 == answer.count(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [b"", b"Sec-WebSocket-Version: 12\r\n", b"Sec-WebSocket-Version: 13\r\nX: " + b"a" * 20_000 + b"\r\n"],
+)
+async def test_what_is_no_handshake_gets_an_ordinary_answer(address: tuple[str, int], lacking: bytes) -> None:
+    """The library of web sockets answers it in plain text, or never."""
+    wish = GET + b"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + lacking
+    answer = await exchange(address, wish + b"Connection: Upgrade\r\n\r\n", GET + CLOSE, pause_s=0.05)
+
+    assert 2 == answer.count(b"HTTP/1.1 200 ")
+
+
+async def test_a_handshake_reaches_the_application(address: tuple[str, int]) -> None:
+    """As a web socket, which here is closed at once."""
+    wish = GET + b"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    answer = await exchange(address, wish + b"Sec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 403 ")
+
+
+async def test_a_tunnel_is_refused(address: tuple[str, int]) -> None:
+    """CONNECT asks for one."""
+    answer = await exchange(address, b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert (400, "INVALID_REQUEST") == (error_of(answer)[0], error_of(answer)[2]["code"])
