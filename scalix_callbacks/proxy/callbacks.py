@@ -25,6 +25,7 @@ from scalix_callbacks.proxy import answer_cache, runtime, spans, tries
 from scalix_callbacks.proxy.answer_names import give_name, name_of
 from scalix_callbacks.proxy.engine import Savings, by_upstream, for_deployment
 from scalix_callbacks.proxy.errors import AuthRefusal, ScalixProxyError, to_gateway_error
+from scalix_callbacks.proxy.halves import mend_answer
 from scalix_callbacks.proxy.served import Served, served_by
 from scalix_callbacks.proxy.stream_reading import StreamReading, is_finish, is_last_event
 from scalix_callbacks.proxy.unkept import unkept
@@ -158,6 +159,8 @@ class ScalixCallbacks(CustomLogger):
         call = CURRENT_CALL.get()
         if call is None or call.admission is None:
             return response
+        if call.endpoint is not Endpoint.EMBEDDINGS:  # which are numbers, and many
+            mend_answer(response)
         served = served_by(response, asked=call.model)
         used = usage_of(response, call.ask.prompt_tokens if call.ask is not None else 0)
         tell_estimated(response, used)
