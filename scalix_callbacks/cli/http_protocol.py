@@ -168,7 +168,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(
+            cycle, app if cycle.scope["http_version"] == "1.1" else _unframed(app, cycle)
+        )
 
     def _hold_back(self, received_bytes: int) -> None:
         """Reads a little beyond the request that is being answered, and no more until it is.
@@ -234,6 +236,30 @@ class HttpProtocol(HttpToolsProtocol):
         if error is not None:
             self.transport.write(_written(error))
         self.transport.close()
+
+
+def _unframed(app: ASGI3Application, cycle: RequestResponseCycle) -> ASGI3Application:
+    """The same for a client of HTTP/1.0: an answer of unknown length ends with its connection.
+
+    uvicorn would send it in chunks, of which such a client knows nothing.
+    """
+
+    async def unframed(scope: Any, receive: Any, send: Any) -> None:
+        is_open = False
+
+        async def send_plainly(message: Any) -> None:
+            nonlocal is_open
+            if message["type"] == "http.response.start":
+                is_open = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
+                if is_open:
+                    cycle.chunked_encoding = False
+            elif is_open:
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_plainly)
+
+    return unframed
 
 
 def _written(error: GatewayError) -> bytes:

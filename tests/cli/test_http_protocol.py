@@ -304,3 +304,13 @@ async def test_a_tunnel_is_refused(address: tuple[str, int]) -> None:
     answer = await exchange(address, b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n")
 
     assert (400, "INVALID_REQUEST") == (error_of(answer)[0], error_of(answer)[2]["code"])
+
+
+async def test_an_old_client_gets_no_chunks(address: tuple[str, int]) -> None:
+    """HTTP/1.0 knows none: the answer ends with its connection."""
+    answer = await exchange(address, b"POST /early HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello")
+    head, body = answer.split(b"\r\n\r\n", 1)
+
+    assert b"begun 5 bytes" == body
+    assert b"chunked" not in head
+    assert b"connection: close" in head
