@@ -1,5 +1,6 @@
 """The hooks LiteLLM calls: guards around what it routes, and our form for what goes wrong."""
 
+import asyncio
 import json
 import logging
 import time
@@ -32,6 +33,15 @@ from scalix_callbacks.proxy.unkept import unkept
 from scalix_callbacks.proxy.whole_reading import tell_estimated, usage_of
 
 _log = logging.getLogger("scalix.calls")
+
+
+CHUNKS_IN_A_TURN = 16
+"""Of a stream, before others have theirs: some ten milliseconds, with all that LiteLLM does for each.
+
+Of a provider that is faster than we are the next chunk is always there, and nothing here ever waits: leases
+are not renewed meanwhile, and a client that hangs up is not noticed, as anyio cancels nobody whose chunk has
+come.
+"""
 
 
 class ScalixCallbacks(CustomLogger):
@@ -186,11 +196,14 @@ class ScalixCallbacks(CustomLogger):
         A failure in the middle is told as one frame in our form. A stream that ended well says last what was
         used and what is left: in a chunk of ours, or in the last event where clients read no other.
         """
-        call, reading, finish = CURRENT_CALL.get(), StreamReading(), None
+        call, reading, finish, taken = CURRENT_CALL.get(), StreamReading(), None, 0
         savings = Savings(call)
         try:
             async for chunk in response:
                 passed = reading.take(chunk)
+                taken += 1
+                if taken % CHUNKS_IN_A_TURN == 0:
+                    await asyncio.sleep(0)
                 # Of raw SSE, what holds nothing yet is a provider's sign of life.
                 is_begun = not reading.is_empty or not isinstance(chunk, bytes)
                 if call is not None and call.first_token_at_s is None and is_begun:
