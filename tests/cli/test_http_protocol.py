@@ -13,9 +13,14 @@ import uvicorn
 from scalix_callbacks.cli import http_protocol
 from scalix_callbacks.cli.http_protocol import HTTP_PROTOCOL, MAX_HEAD_BYTES, MAX_WAITING_REQUESTS
 from scalix_callbacks.cli.listener import bind, local_address
+from scalix_callbacks.cli.websocket_protocol import WEBSOCKET_PROTOCOL
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 CLOSE = b"Connection: close\r\n\r\n"
+HANDSHAKE = (
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 SLOW = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
 seen: list[str] = []
 
@@ -27,7 +32,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     """
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.close"})
+        if scope["path"] == "/told":
+            await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b"no key"})
+        else:
+            await send({"type": "websocket.close"})
         return
     start = {"type": "http.response.start", "status": 200, "headers": []}
     if scope["path"] == "/early":
@@ -56,7 +65,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 @pytest_asyncio.fixture
 async def address() -> AsyncIterator[tuple[str, int]]:
     """Of a server."""
-    config = uvicorn.Config(app, http=HTTP_PROTOCOL, lifespan="off", ws="auto", log_config=None)
+    config = uvicorn.Config(app, http=HTTP_PROTOCOL, lifespan="off", ws=WEBSOCKET_PROTOCOL, log_config=None)
     server = uvicorn.Server(config)
     with bind("127.0.0.1", 0) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -293,10 +302,21 @@ async def test_what_is_no_handshake_gets_an_ordinary_answer(address: tuple[str, 
 
 async def test_a_handshake_reaches_the_application(address: tuple[str, int]) -> None:
     """As a web socket, which here is closed at once."""
-    wish = GET + b"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    answer = await exchange(address, wish + b"Sec-WebSocket-Version: 13\r\nConnection: Upgrade\r\n\r\n")
+    answer = await exchange(address, GET + HANDSHAKE)
 
     assert answer.startswith(b"HTTP/1.1 403 ")
+
+
+async def test_a_refused_handshake_is_no_error_of_ours(
+    address: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who brings no key gets the answer, and leaves no line in the log."""
+    answer = await exchange(address, b"GET /told HTTP/1.1\r\nHost: x\r\n" + HANDSHAKE)
+    await asyncio.sleep(0.05)
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.endswith(b"no key")
+    assert [] == [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_a_tunnel_is_refused(address: tuple[str, int]) -> None:
