@@ -80,6 +80,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._parse(data)
         except httptools.HttpParserError:
             self._refuse(self._fault or _malformed())
+            return
         if self.transport.is_closing() or self.transport.get_protocol() is not self:
             return  # closed, or a web socket now
         self._hold_back(len(data))
@@ -122,6 +123,7 @@ class HttpProtocol(HttpToolsProtocol):
         fields = dict(self.headers)
         return (
             super()._should_upgrade()
+            and not self._is_due
             and (self.parser.get_method(), self.parser.get_http_version()) == (b"GET", "1.1")
             and fields.get(b"sec-websocket-version") == b"13"
             and len(fields.get(b"sec-websocket-key", b"")) == WEBSOCKET_KEY_CHARS

@@ -221,6 +221,22 @@ async def test_an_error_comes_behind_the_answers_that_are_due(
         assert "INVALID_REQUEST" == error_of(answer[at:])[2]["code"]
 
 
+async def test_a_large_piece_of_nonsense_takes_no_answer_away(address: tuple[str, int]) -> None:
+    """Not that of the request before it, which waits."""
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = await exchange(address, SLOW, GET + b"\r\n", post, b"z" * (MAX_HEAD_BYTES + 1), pause_s=0.1)
+
+    at = answer.index(b"HTTP/1.1 400 ")
+    assert 2 == answer[:at].count(b"HTTP/1.1 200 ")
+
+
+async def test_no_handshake_takes_the_connection_from_an_answer(address: tuple[str, int]) -> None:
+    """Behind a request whose answer is due it is answered in its turn, as any other."""
+    answer = await exchange(address, SLOW, GET + HANDSHAKE, GET + CLOSE, pause_s=0.1)
+
+    assert 3 == answer.count(b"HTTP/1.1 200 ")
+
+
 async def test_no_more_requests_wait_than_fit_in_little_memory(address: tuple[str, int]) -> None:
     """Eighteen bytes of a client cost kilobytes each; those that were taken are answered."""
     answer = await exchange(
