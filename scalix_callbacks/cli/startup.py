@@ -38,6 +38,7 @@ from scalix_callbacks.cli.start_rules import check_demo_address
 from scalix_callbacks.cli.state import State, read_state, write_state
 from scalix_callbacks.cli.stop_signals import StopRequested, StopSignals
 from scalix_callbacks.cli.supervisor import Foundation, Serving, Supervisor
+from scalix_callbacks.cli.websocket_protocol import WEBSOCKET_PROTOCOL
 from scalix_callbacks.ledger.accounts import Accounts
 from scalix_callbacks.ledger.database import migrate
 from scalix_callbacks.settings import Settings
@@ -307,6 +308,7 @@ class _Start:
             app,
             loop="uvloop",
             http=HTTP_PROTOCOL,
+            ws=WEBSOCKET_PROTOCOL,
             lifespan="on",
             workers=environment.workers,
             log_config=_LOGGING,

@@ -1,5 +1,6 @@
 """The hooks LiteLLM calls: guards around what it routes, and our form for what goes wrong."""
 
+import asyncio
 import json
 import logging
 import time
@@ -25,12 +26,22 @@ from scalix_callbacks.proxy import answer_cache, runtime, spans, tries
 from scalix_callbacks.proxy.answer_names import give_name, name_of
 from scalix_callbacks.proxy.engine import Savings, by_upstream, for_deployment
 from scalix_callbacks.proxy.errors import AuthRefusal, ScalixProxyError, to_gateway_error
+from scalix_callbacks.proxy.halves import mend_answer
 from scalix_callbacks.proxy.served import Served, served_by
 from scalix_callbacks.proxy.stream_reading import StreamReading, is_finish, is_last_event
 from scalix_callbacks.proxy.unkept import unkept
 from scalix_callbacks.proxy.whole_reading import tell_estimated, usage_of
 
 _log = logging.getLogger("scalix.calls")
+
+
+CHUNKS_IN_A_TURN = 16
+"""Of a stream, before others have theirs: some ten milliseconds, with all that LiteLLM does for each.
+
+Of a provider that is faster than we are the next chunk is always there, and nothing here ever waits: leases
+are not renewed meanwhile, and a client that hangs up is not noticed, as anyio cancels nobody whose chunk has
+come.
+"""
 
 
 class ScalixCallbacks(CustomLogger):
@@ -158,6 +169,8 @@ class ScalixCallbacks(CustomLogger):
         call = CURRENT_CALL.get()
         if call is None or call.admission is None:
             return response
+        if call.endpoint is not Endpoint.EMBEDDINGS:  # which are numbers, and many
+            mend_answer(response)
         served = served_by(response, asked=call.model)
         used = usage_of(response, call.ask.prompt_tokens if call.ask is not None else 0)
         tell_estimated(response, used)
@@ -183,11 +196,14 @@ class ScalixCallbacks(CustomLogger):
         A failure in the middle is told as one frame in our form. A stream that ended well says last what was
         used and what is left: in a chunk of ours, or in the last event where clients read no other.
         """
-        call, reading, finish = CURRENT_CALL.get(), StreamReading(), None
+        call, reading, finish, taken = CURRENT_CALL.get(), StreamReading(), None, 0
         savings = Savings(call)
         try:
             async for chunk in response:
                 passed = reading.take(chunk)
+                taken += 1
+                if taken % CHUNKS_IN_A_TURN == 0:
+                    await asyncio.sleep(0)
                 # Of raw SSE, what holds nothing yet is a provider's sign of life.
                 is_begun = not reading.is_empty or not isinstance(chunk, bytes)
                 if call is not None and call.first_token_at_s is None and is_begun:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from scalix_callbacks.core.estimate import text_tokens
 from scalix_callbacks.core.usage import UNKNOWN, Usage, parse_usage
+from scalix_callbacks.proxy.halves import Halves, is_broken
 
 MAX_PIECES = 2_000_000
 """Of text kept for an estimate; LiteLLM itself keeps every chunk of a stream until it ends."""
@@ -30,6 +31,7 @@ class StreamReading:
         self._pieces: list[str] = []
         self._usage: Usage | None = None
         self._unframed = b""
+        self._halves = Halves()
         self.has_failed = False
         self.first: Any = None
 
@@ -86,8 +88,12 @@ class StreamReading:
         held = _held(chunk)
         reported = _usage_of(held.get("usage"))
         has_content = False
-        for choice in map(_held, held["choices"]):
+        for told in held["choices"]:
+            choice = _held(told)
             texts = _said(choice)
+            if self._halves.is_waiting or is_broken(texts):
+                self._halves.mend(told)
+                texts = _said(_held(told))
             self._keep(texts)
             has_content = has_content or any(texts) or bool(choice.get("finish_reason"))
         if reported is not None:

@@ -13,9 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scalix_callbacks.core.bodies import parse_body, too_large
 from scalix_callbacks.core.call import CALL_IN_SCOPE, CURRENT_CALL, Call
-from scalix_callbacks.core.caller import OPERATOR, Caller
+from scalix_callbacks.core.caller import Caller
 from scalix_callbacks.core.claims import Claims, read_claims, refuse_query_credentials
-from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid
+from scalix_callbacks.core.errors import ErrorCategory, GatewayError, invalid, render, response_headers
 from scalix_callbacks.core.headers import for_litellm
 from scalix_callbacks.core.record import Outcome
 from scalix_callbacks.core.routes import Access, Endpoint, Route, find_route
@@ -297,19 +297,37 @@ class Edge:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """LiteLLM's web sockets are the operator's alone."""
+        call = Call(request_id=uuid4().hex)
         try:
             _refuse_query_credentials(scope)
-            is_open = self._gateway.is_operators(read_claims(scope["headers"], None))
-        except GatewayError:
-            is_open = False
-        if not is_open:
+            claims = read_claims(scope["headers"], None)
+            call.caller = await self._gateway.identify(
+                claims, scope["client"][0] if scope.get("client") else None
+            )
+            self._gateway.check_access(call.caller, None, exists=lambda: True)
+        except GatewayError as error:
             await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            await _refuse_websocket(scope, send, error, call.request_id)
             return
-        call = Call(request_id=uuid4().hex, caller=OPERATOR)
         CURRENT_CALL.set(call)
         # With the operator's credential: LiteLLM looks for one before it asks us.
         await self._litellm({**scope, CALL_IN_SCOPE: call}, receive, send)
+
+
+async def _refuse_websocket(scope: Scope, send: Send, error: GatewayError, request_id: str) -> None:
+    """Before the handshake ends it is a request like any other, where the server can answer one."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    headers = {
+        "content-type": "application/json",
+        "x-scalix-request-id": request_id,
+        **response_headers(error),
+    }
+    raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    await send({"type": "websocket.http.response.start", "status": error.status, "headers": raw})
+    body = orjson.dumps({"error": render(error, request_id)})
+    await send({"type": "websocket.http.response.body", "body": body})
 
 
 def _stopping() -> GatewayError:

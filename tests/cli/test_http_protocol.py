@@ -11,36 +11,61 @@ import pytest_asyncio
 import uvicorn
 
 from scalix_callbacks.cli import http_protocol
-from scalix_callbacks.cli.http_protocol import HTTP_PROTOCOL, MAX_HEAD_BYTES
+from scalix_callbacks.cli.http_protocol import HTTP_PROTOCOL, MAX_HEAD_BYTES, MAX_WAITING_REQUESTS
 from scalix_callbacks.cli.listener import bind, local_address
+from scalix_callbacks.cli.websocket_protocol import WEBSOCKET_PROTOCOL
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 CLOSE = b"Connection: close\r\n\r\n"
+HANDSHAKE = (
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+SLOW = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+seen: list[str] = []
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Reads the body and tells its length; at /early the answer begins before, at /slow a second after."""
+    """Reads the body and tells its length; at /early the answer begins before, at /slow a second after.
+
+    At /watched it waits for the client to leave, at /unread it reads no body, at /headers it names them.
+    """
+    if scope["type"] == "websocket":
+        await receive()
+        if scope["path"] == "/told":
+            await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b"no key"})
+        else:
+            await send({"type": "websocket.close"})
+        return
     start = {"type": "http.response.start", "status": 200, "headers": []}
     if scope["path"] == "/early":
         await send(start)
         await send({"type": "http.response.body", "body": b"begun ", "more_body": True})
-    read, more = 0, True
+    read, more = 0, scope["path"] != "/unread"
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             return
         read, more = read + len(message["body"]), message["more_body"]
+    if scope["path"] == "/watched":
+        with suppress(TimeoutError):
+            seen.append((await asyncio.wait_for(receive(), 2))["type"])
+        return
     if scope["path"] == "/slow":
         await asyncio.sleep(1)  # longer than heads may take here
     if scope["path"] != "/early":
         await send(start)
-    await send({"type": "http.response.body", "body": b"%d bytes" % read})
+    told = b"%d bytes" % read
+    if scope["path"] == "/headers":
+        told = b"headers: " + b",".join(name for name, _ in scope["headers"]) + b"\n"
+    await send({"type": "http.response.body", "body": told})
 
 
 @pytest_asyncio.fixture
 async def address() -> AsyncIterator[tuple[str, int]]:
     """Of a server."""
-    config = uvicorn.Config(app, http=HTTP_PROTOCOL, lifespan="off", ws="none", log_config=None)
+    config = uvicorn.Config(app, http=HTTP_PROTOCOL, lifespan="off", ws=WEBSOCKET_PROTOCOL, log_config=None)
     server = uvicorn.Server(config)
     with bind("127.0.0.1", 0) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -166,3 +191,162 @@ async def test_no_error_is_written_into_an_answer_that_has_begun(address: tuple[
     assert b"begun " in answer
     assert b"error" not in answer
     assert 1 == answer.count(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("waiting", [0, 1, 2])
+async def test_a_hang_up_is_seen_while_other_requests_wait(address: tuple[str, int], waiting: int) -> None:
+    """The call that is being answered ends, as if it had been the only one on its connection."""
+    seen.clear()
+    _, writer = await asyncio.open_connection(*address)
+    writer.write(b"GET /watched HTTP/1.1\r\nHost: x\r\n\r\n" + (GET + b"\r\n") * waiting)
+    await asyncio.sleep(0.1)
+    writer.close()
+
+    await asyncio.sleep(0.2)
+
+    assert ["http.disconnect"] == seen
+
+
+@pytest.mark.parametrize("broken", [b"GARBAGE\r\n\r\n", GET + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"])
+@pytest.mark.parametrize("waiting", [0, 1])
+async def test_an_error_comes_behind_the_answers_that_are_due(
+    address: tuple[str, int], broken: bytes, waiting: int
+) -> None:
+    """It was written into the answer before it, or in its place."""
+    for pause_s in (0.0, 0.1):
+        answer = await exchange(address, SLOW + (GET + b"\r\n") * waiting, broken, b"more", pause_s=pause_s)
+
+        at = answer.index(b"HTTP/1.1 400 ")
+        assert 1 + waiting == answer[:at].count(b"HTTP/1.1 200 ") == answer[:at].count(b"0 bytes")
+        assert "INVALID_REQUEST" == error_of(answer[at:])[2]["code"]
+
+
+async def test_a_large_piece_of_nonsense_takes_no_answer_away(address: tuple[str, int]) -> None:
+    """Not that of the request before it, which waits."""
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = await exchange(address, SLOW, GET + b"\r\n", post, b"z" * (MAX_HEAD_BYTES + 1), pause_s=0.1)
+
+    at = answer.index(b"HTTP/1.1 400 ")
+    assert 2 == answer[:at].count(b"HTTP/1.1 200 ")
+
+
+async def test_no_handshake_takes_the_connection_from_an_answer(address: tuple[str, int]) -> None:
+    """Behind a request whose answer is due it is answered in its turn, as any other."""
+    answer = await exchange(address, SLOW, GET + HANDSHAKE, GET + CLOSE, pause_s=0.1)
+
+    assert 3 == answer.count(b"HTTP/1.1 200 ")
+
+
+async def test_no_more_requests_wait_than_fit_in_little_memory(address: tuple[str, int]) -> None:
+    """Eighteen bytes of a client cost kilobytes each; those that were taken are answered."""
+    answer = await exchange(
+        address, SLOW, b"GET / HTTP/1.1\r\n\r\n" * (2 * MAX_WAITING_REQUESTS), pause_s=0.1
+    )
+
+    at = answer.index(b"HTTP/1.1 400 ")
+    assert 1 + MAX_WAITING_REQUESTS == answer[:at].count(b"HTTP/1.1 200 ")
+    assert error_of(answer[at:])[2]["message"].startswith("More than 64 requests wait for answers")
+
+
+@pytest.mark.parametrize("later", [b"a", b"0\r\nX: y\r\n"])
+async def test_the_rest_of_a_body_has_a_minute(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, later: bytes
+) -> None:
+    """After an answer that did not wait for it; who stopped in its midst held the connection for good."""
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.2)
+    post = b"POST /unread HTTP/1.1\r\nHost: x\r\n"
+    framing = b"Content-Length: 9\r\n\r\n" if later == b"a" else b"Transfer-Encoding: chunked\r\n\r\n"
+    answer = await exchange(address, post + framing, later, pause_s=0.1)
+
+    assert 1 == answer.count(b"HTTP/1.1 ")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_request_behind_an_unread_body_has_all_its_time(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bounds of what came before it do not end its answer."""
+    monkeypatch.setattr(http_protocol, "HEAD_TIMEOUT_S", 0.3)
+    post = b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    answer = await exchange(address, post, b"1234", b"56789" + SLOW[:5], SLOW[5:], pause_s=0.1)
+
+    assert 2 == answer.count(b"HTTP/1.1 200 ")
+    assert b"0 bytes" in answer
+
+
+async def test_trailers_are_bounded_and_no_headers(address: tuple[str, int]) -> None:
+    """They fill no memory, and nobody names a user or brings a key behind the body."""
+    post = b"POST /headers HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    few = await exchange(address, post, b"1\r\na\r\n0\r\nX-User-ID: eve\r\n\r\n" + GET + CLOSE, pause_s=0.1)
+    endless = await exchange(address, post, b"0\r\n", *[b"X: %s\r\n" % (b"a" * 995)] * 66, pause_s=0.002)
+
+    assert 2 == few.count(b"HTTP/1.1 200 ")
+    assert b"headers: host,transfer-encoding\n" in few
+    assert 413 == error_of(endless)[0]
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.0"])
+@pytest.mark.parametrize("pause_s", [0.0, 0.05])
+async def test_a_wish_for_another_protocol_is_passed_over(
+    address: tuple[str, int], protocol: bytes, pause_s: float
+) -> None:
+    """Java's client sends it with its first request; also in pieces, and with the next one behind."""
+    wish = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: %s\r\n" % protocol
+    for framing in (
+        b"Content-Length: 5\r\n\r\nhello",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ):
+        request = wish + framing
+        pieces = (request[:30], request[30:-3], request[-3:] + request + GET + CLOSE)
+        answer = await exchange(address, *pieces, pause_s=pause_s)
+
+        assert 2 == answer.count(b"5 bytes")
+        assert 3 == answer.count(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [b"", b"Sec-WebSocket-Version: 12\r\n", b"Sec-WebSocket-Version: 13\r\nX: " + b"a" * 20_000 + b"\r\n"],
+)
+async def test_what_is_no_handshake_gets_an_ordinary_answer(address: tuple[str, int], lacking: bytes) -> None:
+    """The library of web sockets answers it in plain text, or never."""
+    wish = GET + b"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + lacking
+    answer = await exchange(address, wish + b"Connection: Upgrade\r\n\r\n", GET + CLOSE, pause_s=0.05)
+
+    assert 2 == answer.count(b"HTTP/1.1 200 ")
+
+
+async def test_a_handshake_reaches_the_application(address: tuple[str, int]) -> None:
+    """As a web socket, which here is closed at once."""
+    answer = await exchange(address, GET + HANDSHAKE)
+
+    assert answer.startswith(b"HTTP/1.1 403 ")
+
+
+async def test_a_refused_handshake_is_no_error_of_ours(
+    address: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who brings no key gets the answer, and leaves no line in the log."""
+    answer = await exchange(address, b"GET /told HTTP/1.1\r\nHost: x\r\n" + HANDSHAKE)
+    await asyncio.sleep(0.05)
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.endswith(b"no key")
+    assert [] == [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_tunnel_is_refused(address: tuple[str, int]) -> None:
+    """CONNECT asks for one."""
+    answer = await exchange(address, b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert (400, "INVALID_REQUEST") == (error_of(answer)[0], error_of(answer)[2]["code"])
+
+
+async def test_an_old_client_gets_no_chunks(address: tuple[str, int]) -> None:
+    """HTTP/1.0 knows none: the answer ends with its connection."""
+    answer = await exchange(address, b"POST /early HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello")
+    head, body = answer.split(b"\r\n\r\n", 1)
+
+    assert b"begun 5 bytes" == body
+    assert b"chunked" not in head
+    assert b"connection: close" in head

@@ -1,5 +1,6 @@
 """What the hooks make of an answer that is none, and of a failure LiteLLM tells by itself."""
 
+import asyncio
 from types import SimpleNamespace
 
 import litellm
@@ -105,6 +106,30 @@ async def test_a_stream_that_litellm_made_of_none_is_a_providers_failure(hooks, 
     chunks = [chunk async for chunk in hooks.async_post_call_streaming_iterator_hook(USER, nothing(), {})]
 
     assert b'"PROVIDER_ERROR"' in chunks[0]
+
+
+async def test_a_fast_stream_lets_others_have_their_turn(hooks, call):
+    """Also one whose next chunk is always there; and it ends when it is cancelled, as by a hang-up."""
+    taken = 0
+
+    async def at_once():
+        while True:
+            yield litellm.ModelResponseStream()
+
+    async def read():
+        nonlocal taken
+        async for _ in hooks.async_post_call_streaming_iterator_hook(USER, at_once(), {}):
+            taken += 1
+            assert taken < 1_000
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    seen = taken
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+    assert 0 < seen <= taken < 100
 
 
 def test_an_error_told_within_a_stream_is_the_providers():

@@ -229,3 +229,12 @@ async def test_who_served_is_recorded_however_a_stream_ends(hooks, admit, world,
         (record["outcome"], record["provider"]) for record in world.records
     }
     assert {"gpt-4"} == {record["model_used"] for record in world.records}
+
+
+async def test_a_half_of_a_character_in_an_answer_is_no_failure(hooks, admit, world):
+    """A provider may send it; it was an error 500, after the provider was paid."""
+    await admit(Endpoint.CHAT, messages=[{"role": "user", "content": "Hello"}], is_stream=False)
+    answer = litellm.ModelResponse(choices=[Choices(message=Message(content="a\ud83d"))])
+    told = await hooks.async_post_call_success_hook({}, USER, answer)
+
+    assert "a\ufffd" == told.choices[0].message.content

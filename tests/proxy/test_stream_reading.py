@@ -151,3 +151,38 @@ def test_an_event_without_an_end_is_not_kept():
 
     assert [None, 1_800_000, None] == [each and len(each) for each in passed]
     assert 200 == reading.usage(99).completion_tokens
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        (["a\ud83d", "\ude00b"], ["a", "\U0001f600b"]),
+        (["\ud83d", "", "\ude00"], ["", "", "\U0001f600"]),
+        (["a\ud83d", "b"], ["a", "\ufffdb"]),
+        (["\ude00b", "\ud83d\ude00", "c\ud83d"], ["\ufffdb", "\U0001f600", "c"]),
+    ],
+)
+@pytest.mark.parametrize("field", ["content", "reasoning_content"])
+def test_a_character_cut_in_two_is_made_whole(sent: list[str], passed: list[str], field: str):
+    """JSON lets a provider send half of it at a time; it was an error 500, for no UTF-8 holds a half."""
+    reading = StreamReading()
+    chunks = [ModelResponseStream(choices=[StreamingChoices(delta=Delta(**{field: text}))]) for text in sent]
+
+    assert passed == [getattr(reading.take(each).choices[0].delta, field) for each in chunks]
+    assert all(each.model_dump_json() for each in chunks)
+
+
+def test_halves_of_each_choice_and_argument_find_each_other():
+    """The answers of one request come in turn, and so do the calls of tools."""
+    reading = StreamReading()
+
+    def two(first: str, second: str) -> ModelResponseStream:
+        tool = {"index": 0, "id": None, "type": "function", "function": {"name": None, "arguments": first}}
+        deltas = (Delta(content=first), Delta(content=second), Delta(tool_calls=[tool]))
+        return ModelResponseStream(choices=[StreamingChoices(index=i, delta=d) for i, d in enumerate(deltas)])
+
+    reading.take(two("\ud83d", "x\ud83d"))
+    choices = reading.take(two("\ude00", "\ude01")).choices
+
+    assert ["\U0001f600", "\U0001f601"] == [each.delta.content for each in choices[:2]]
+    assert "\U0001f600" == choices[2].delta.tool_calls[0].function.arguments

@@ -496,7 +496,7 @@ async def test_without_a_database_a_user_is_asked_to_wait(site: Site, key: str) 
 
 
 async def speak_websocket(
-    site: Site, headers: list[tuple[bytes, bytes]], query: bytes = b""
+    site: Site, headers: list[tuple[bytes, bytes]], query: bytes = b"", **server: object
 ) -> list[Message]:
     sent: list[Message] = []
 
@@ -507,8 +507,27 @@ async def speak_websocket(
         sent.append(message)
 
     scope: Scope = {"type": "websocket", "path": "/v1/realtime", "query_string": query, "headers": headers}
+    scope |= server
     await site.edge(scope, receive, send)
     return sent
+
+
+async def test_a_refused_web_socket_is_told_why(site: Site, key: str) -> None:
+    """In the form of all errors; it was a 403 without a word."""
+    able = {"extensions": {"websocket.http.response": {}}}
+    sent = [
+        await speak_websocket(site, headers, query, **able)
+        for headers, query in (([], b""), (bearer("scalix_nobody"), b""), (bearer(key), b""), ([], b"key=1"))
+    ]
+
+    errors = [json.loads(body["body"])["error"] for _, body in sent]
+    told = [(start["status"], error["code"]) for (start, _), error in zip(sent, errors, strict=True)]
+    assert [(401, "INVALID_API_KEY")] * 2 == told[:2]
+    assert [(403, "PERMISSION_DENIED"), (400, "INVALID_REQUEST")] == told[2:]
+    assert [dict(start["headers"])[b"x-scalix-request-id"].decode() for start, _ in sent] == [
+        error["request_id"] for error in errors
+    ]
+    assert [] == site.inner.scopes
 
 
 async def test_litellms_web_sockets_are_the_operators(site: Site, key: str) -> None:
