@@ -5,13 +5,12 @@ from pathlib import Path
 from litellm.proxy import proxy_server
 
 from scalix_callbacks.app import build
-from scalix_callbacks.proxy import answer_cache, done_marks, repairs, spans
+from scalix_callbacks.proxy import answer_cache, repairs, spans
 
 # LiteLLM sets this before it loads callbacks; it is how `litellm --config …` alone tells us the file.
 _named = proxy_server.user_config_file_path
 
 repairs.install()
-done_marks.install()
 spans.install()
 _app = build(Path(_named) if _named else None)
 if _app.answer_cache is not None:

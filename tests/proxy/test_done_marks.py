@@ -5,7 +5,7 @@ import json
 import pytest
 from litellm.llms.openai.chat.gpt_transformation import OpenAIChatCompletionStreamingHandler
 
-from scalix_callbacks.proxy import done_marks
+from scalix_callbacks.proxy.repairs import done_marks
 
 
 def line(content: str) -> str:

@@ -16,6 +16,7 @@ empty_responses     the same of /v1/responses
 empty_answers       the same of answers that are no streams
 counted_failures    its count of failures: of streams against the deployment asked next, or not at all
 last_pause          its pause after the last retry, before another model or the error
+done_marks          text with [DONE] in it, which it takes for the end of a stream
 text_streams        streams of /v1/completions, whose failures came when no other model was tried any more
 
 `tests/proxy/test_repairs.py` tells when one can go.
@@ -27,6 +28,7 @@ from scalix_callbacks.proxy.repairs import (
     correlation,
     counted_failures,
     deployment_usage,
+    done_marks,
     empty_answers,
     empty_messages,
     empty_responses,
@@ -60,6 +62,7 @@ REPAIRS = (
     empty_answers,
     counted_failures,
     last_pause,
+    done_marks,
     text_streams,
 )
 

@@ -1,4 +1,4 @@
-"""1.106.2: LiteLLM takes a chunk whose text holds `[DONE]` for the end of a stream.
+"""1.106.2: a chunk whose text holds `[DONE]` is taken for the end of a stream.
 
 So a model that writes about event streams loses text, and a false `finish_reason` comes in its place.
 """
