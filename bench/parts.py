@@ -15,6 +15,9 @@ from bench.servers import Server
 
 AT_ONCE = (1, 4, 16, 64)
 STREAMS_AT_ONCE = 8
+STREAM_ROUNDS = 4
+"""For each one of other parts, and half as long: for about a second in four this machine takes half as much
+CPU again for a chunk, whoever works, which a few long rounds can meet with one server alone."""
 SHORT, LONG = 10, 210
 PAIRS = (
     ("alone", "stock", "K1 (a), the pack in `litellm --config`"),
@@ -45,8 +48,8 @@ def streams(servers: Servers, effort: Effort) -> Part:
 
     def both(server: Server) -> dict[str, float]:
         asks = [ask_for(server, f"chunks-{length}", stream=True) for length in (SHORT, LONG)]
-        short, long = (measure(server, ask, STREAMS_AT_ONCE, effort.seconds) for ask in asks)
-        alone = measure(server, asks[0], 1, effort.seconds)
+        short, long = (measure(server, ask, STREAMS_AT_ONCE, seconds) for ask in asks)
+        alone = measure(server, asks[0], 1, seconds)
         return {
             "first_p50_ms": alone["first_p50_ms"],
             "first_p99_ms": alone["first_p99_ms"],
@@ -57,7 +60,9 @@ def streams(servers: Servers, effort: Effort) -> Part:
             - long["cpu_ms"] * SHORT / (LONG - SHORT),
         }
 
-    told = in_turn({name: partial(both, server) for name, server in servers.items()}, effort.rounds)
+    seconds = effort.seconds / 2
+    ways = {name: partial(both, server) for name, server in servers.items()}
+    told = in_turn(ways, effort.rounds * STREAM_ROUNDS)
     figures = ("first_p50_ms", "first_p99_ms", "chunks_per_s", "cpu_us_per_chunk", "cpu_ms_besides")
     return Part("Streams", told.rows(figures), _ratios(told, figures))
 
