@@ -1,5 +1,6 @@
 """By which failures a model's only deployment rests (spec E3): alike in every form and of every provider."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import product
 from typing import Any
@@ -113,6 +114,19 @@ async def test_each_call_that_failed_counts_once(
         assert count == failures(router, model)
 
     assert [model] == await resting(router)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(("model", "form"), product(("openai", "anthropic", "gemini"), FORMS))
+async def test_an_answer_counts_as_the_success_it_is(
+    router: Router, model: str, form: str, stream: bool
+) -> None:
+    """A moment later. A model's only deployment rests where none of a minute's calls was one."""
+    (deployment,) = router.get_model_ids(model)
+    await ask(router, form, model, stream)
+    async with asyncio.timeout(10):
+        while not cooldown_handlers.get_deployment_successes_for_current_minute(router, deployment):  # noqa: ASYNC110  # no event tells
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
